@@ -1,0 +1,18 @@
+//! anchor-sft: the conferencing media relay (SFT) that each domain of a moderated federation runs.
+//!
+//! Layers, each may use those above it only (`tests/tidy.rs` checks):
+//!
+//! 0. vocabulary: [`ids`], [`units`], [`limits`], [`private`], [`config`]
+//! 1. bytes and values: [`proto`]
+//! 2. cores, told the time: [`session`], [`select`], [`conference`], [`federation`], [`relay`]
+//! 3. shell: `net`, `worker`, `api`, `metrics`, `admin`, `server`, `cli`
+//!
+//! Start at [`relay`] for what an SFT does, at `server` for how it is put together.
+
+pub mod federation;
+pub mod ids;
+pub mod limits;
+pub mod proto;
+pub mod relay;
+pub mod session;
+pub mod units;

@@ -1,0 +1,91 @@
+//! Every upper bound of the program, each with the reason for its number.
+//!
+//! Whatever comes from a client, a peer, a file or an operator meets one of these first.
+
+use std::time::Duration;
+
+/// Bytes of a conference, user, client or node id: Wire's clients read at most 127 characters.
+pub const MAX_ID_BYTES: usize = 127;
+/// Bytes of a DNS name (RFC 1035 §2.3.4).
+pub const MAX_DOMAIN_BYTES: usize = 253;
+/// Bytes of an HTTP request body: what the incumbent accepts, and ten times the largest SETUP seen.
+pub const MAX_BODY_BYTES: usize = 512 * 1024;
+/// Bytes of one message on a data channel; a roster answer of 1000 participants is about 170 KiB.
+pub const MAX_TEXT_BYTES: usize = 256 * 1024;
+/// Bytes of an SDP answer: the stock client's is 17 KiB with 17 m-lines; 32 video slots need 40.
+pub const MAX_SDP_BYTES: usize = 128 * 1024;
+/// Lines of an SDP answer; the stock client's has 450.
+pub const MAX_SDP_LINES: usize = 4096;
+
+/// Audio slots of a session: the reserved one and the four loudest (what stock clients were built for).
+pub const AUDIO_SLOTS: usize = 5;
+/// Video slots a client may ask for; clients are clamped to it, as by the incumbent.
+pub const MAX_VIDEO_SLOTS: usize = 32;
+/// Entries of a client's CONFSTREAMS list that are read; the rest has no slot anyway.
+pub const MAX_SELECTED: usize = MAX_VIDEO_SLOTS;
+/// Properties a participant may publish: stock clients know six.
+pub const MAX_PROPS: usize = 16;
+/// Bytes of one property's name or value.
+pub const MAX_PROP_BYTES: usize = 256;
+/// Incoming SSRCs remembered per session: audio, two layers, their repair streams, and as many again after a restart of the sender.
+pub const MAX_SSRCS_PER_SESSION: usize = 16;
+
+/// Participants of one conference, all domains together: authorization is one bit per ordered pair, 125 KiB at this size.
+pub const MAX_PARTICIPANTS: usize = 1000;
+/// Conferences on one SFT; an empty one costs about 4 KiB.
+pub const MAX_CONFERENCES: usize = 10_000;
+/// Sessions that have not opened their data channel: 2 KiB each before STUN validates, so 4 MiB in all.
+pub const MAX_HALF_OPEN: usize = 2000;
+/// Half-open sessions per client address (a /24 or /56 behind one NAT races three SFTs for 16 people).
+pub const MAX_HALF_OPEN_PER_SOURCE: usize = 50;
+/// Half-open sessions per conference: a class of 20 joining in one second.
+pub const MAX_HALF_OPEN_PER_CONFERENCE: usize = 20;
+/// DTLS datagrams kept per session until the SETUP answer is in: one flight of a post-quantum ClientHello is two.
+pub const MAX_HELD_DTLS: usize = 4;
+
+/// A set-up nobody answered ends after this (the incumbent's value; clients race several SFTs and drop the losers).
+pub const SETUP_TIMEOUT: Duration = Duration::from_secs(10);
+/// From the answer to the open data channel; the stock client gives up after 15 s.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// A session without a PING for this long ends (clients send one every 5 s).
+pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// No media to an address whose last valid check is older (RFC 7675 §5.1).
+pub const CONSENT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client's CONFCONN waits for the anchor's word.
+pub const ATTACH_TIMEOUT: Duration = Duration::from_secs(3);
+/// An attach lease that nobody used ends after this.
+pub const LEASE_TIMEOUT: Duration = Duration::from_secs(15);
+/// A lost link leaves rosters untouched for this long: a blip must not change the key generator.
+pub const LINK_GRACE: Duration = Duration::from_secs(4);
+/// First pause before a link is dialled again …
+pub const REDIAL_FIRST: Duration = Duration::from_millis(500);
+/// … doubling to this.
+pub const REDIAL_MAX: Duration = Duration::from_secs(10);
+/// A link whose peer has not said `hello` by then ends.
+pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Bytes of one frame on a link stream: a roster of 1000 participants is about 200 KiB.
+pub const MAX_FRAME_BYTES: usize = 262_144;
+/// Nesting of JSON in a frame; our deepest message has 4.
+pub const MAX_JSON_DEPTH: usize = 8;
+/// Conference streams a peer may hold open on a link.
+pub const MAX_LINK_STREAMS: usize = 1000;
+/// Flows a peer may publish on one link: 500 participants with audio and two layers.
+pub const MAX_LINK_FLOWS: usize = 1500;
+/// Links a process holds, accepted and dialled.
+pub const MAX_LINKS: usize = 256;
+/// Bytes of an RTP packet that is forwarded: an Ethernet frame; clients send at most 1200.
+pub const MAX_RTP_BYTES: usize = 1500;
+/// Bytes of an outgoing datagram to a client: MAX_RTP_BYTES, one CSRC, and the largest SRTP trailer.
+pub const MAX_DATAGRAM_BYTES: usize = MAX_RTP_BYTES + 4 + 32;
+/// Packets being put together from fragments, per link; each holds MAX_RTP_BYTES.
+pub const MAX_REASSEMBLIES: usize = 64;
+
+/// Commands that may wait for a media worker; when full, HTTP answers and links are told to wait or refused.
+pub const MAILBOX: usize = 4096;
+/// Datagrams that may wait between a worker and a link; when full, the oldest go and are counted.
+pub const LINK_QUEUE: usize = 2048;
+
+const _: () = assert!(MAX_HALF_OPEN_PER_SOURCE < MAX_HALF_OPEN);
+const _: () = assert!(MAX_HALF_OPEN_PER_CONFERENCE < MAX_HALF_OPEN);
+const _: () = assert!(MAX_TEXT_BYTES <= MAX_BODY_BYTES);
