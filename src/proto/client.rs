@@ -205,7 +205,7 @@ fn participant(user: &str, client: &str) -> Result<ParticipantId, BadId> {
 }
 
 impl Raw {
-    fn body(self) -> Result<Body, BadMessage> {
+    fn body(mut self) -> Result<Body, BadMessage> {
         let kind = self.kind.to_ascii_uppercase();
         match (kind.as_str(), self.resp) {
             ("CONFCONN", false) => Ok(Body::Connect(self.connect())),
