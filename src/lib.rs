@@ -9,9 +9,11 @@
 //!
 //! Start at [`relay`] for what an SFT does, at `server` for how it is put together.
 
+pub mod config;
 pub mod federation;
 pub mod ids;
 pub mod limits;
+pub mod private;
 pub mod proto;
 pub mod relay;
 pub mod session;
