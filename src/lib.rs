@@ -9,10 +9,12 @@
 //!
 //! Start at [`relay`] for what an SFT does, at `server` for how it is put together.
 
+pub mod admin;
 pub mod config;
 pub mod federation;
 pub mod ids;
 pub mod limits;
+pub mod metrics;
 pub mod private;
 pub mod proto;
 pub mod relay;
