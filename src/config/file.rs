@@ -286,6 +286,9 @@ const SECTIONS: &[&str] = &[
     "demo",
 ];
 
+/// The section that is a list of tables.
+const LIST: &str = "federation.peer";
+
 /// Parses a file's text.
 ///
 /// # Errors
@@ -323,8 +326,8 @@ fn readable_value(file: &str, path: &[&str], value: &Value, mistakes: &mut Vec<M
     let name = path.join(".");
     if SECTIONS.contains(&name.as_str()) {
         match value {
-            Value::Table(table) => return Some(readable(file, path, table, mistakes).into()),
-            Value::Array(entries) if entries.iter().all(Value::is_table) => {
+            Value::Table(table) if name != LIST => return Some(readable(file, path, table, mistakes).into()),
+            Value::Array(entries) if name == LIST && entries.iter().all(Value::is_table) => {
                 let tables = entries.iter().filter_map(Value::as_table);
                 return Some(Value::Array(tables.map(|table| readable(file, path, table, mistakes).into()).collect()));
             }
@@ -343,10 +346,8 @@ fn readable_value(file: &str, path: &[&str], value: &Value, mistakes: &mut Vec<M
 /// A file with this one key.
 fn alone(path: &[&str], value: Value) -> Table {
     let nested = path.iter().enumerate().rev().fold(value, |inner, (depth, key)| {
-        let inner = match path.get(..=depth) {
-            Some(["federation", "peer"]) if inner.is_table() => Value::Array(vec![inner]),
-            _ => inner,
-        };
+        let entry = depth + 1 < path.len() && path.get(..=depth).is_some_and(|section| section.join(".") == LIST);
+        let inner = if entry { Value::Array(vec![inner]) } else { inner };
         Value::Table(Table::from_iter([((*key).to_owned(), inner)]))
     });
     match nested {
