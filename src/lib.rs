@@ -12,6 +12,7 @@
 pub mod federation;
 pub mod ids;
 pub mod limits;
+pub mod net;
 pub mod proto;
 pub mod relay;
 pub mod session;
