@@ -9,11 +9,14 @@
 //!
 //! Start at [`relay`] for what an SFT does, at `server` for how it is put together.
 
+pub mod api;
 pub mod federation;
 pub mod ids;
 pub mod limits;
 pub mod net;
 pub mod proto;
 pub mod relay;
+pub mod server;
 pub mod session;
 pub mod units;
+pub mod worker;

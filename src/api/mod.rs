@@ -1,0 +1,1 @@
+//! HTTP for clients and proxies: signalling, health, and the demo page.
