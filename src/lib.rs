@@ -10,10 +10,12 @@
 //! Start at [`relay`] for what an SFT does, at `server` for how it is put together.
 
 pub mod api;
+pub mod config;
 pub mod federation;
 pub mod ids;
 pub mod limits;
 pub mod net;
+pub mod private;
 pub mod proto;
 pub mod relay;
 pub mod server;
