@@ -5,6 +5,7 @@
 
 pub mod capability;
 pub mod hello;
+pub mod reassembly;
 
 use bytes::Bytes;
 
