@@ -14,5 +14,6 @@ pub mod ids;
 pub mod limits;
 pub mod proto;
 pub mod relay;
+pub mod select;
 pub mod session;
 pub mod units;
