@@ -27,6 +27,7 @@ pub struct AudioSlots {
 #[derive(Clone, Copy, Debug)]
 struct Holder {
     source: SourceIndex,
+    // What it last spoke with.
     level: AudioLevel,
     spoke: Option<Instant>,
 }
@@ -89,14 +90,15 @@ impl AudioSlots {
 
     fn hold(&mut self, now: Instant, slot: usize, claim: Claim) {
         let Some(place) = self.slots.get_mut(slot) else { return };
-        let before = place
-            .filter(|holder| holder.source == claim.source)
-            .and_then(|holder| holder.spoke);
-        let spoke = if claim.level < QUIET { Some(now) } else { before };
-        *place = Some(Holder {
-            source: claim.source,
-            level: claim.level,
-            spoke,
+        let before = place.filter(|holder| holder.source == claim.source);
+        *place = Some(match before {
+            // Through a pause the holder keeps the level it spoke with.
+            Some(holder) if claim.level >= QUIET => holder,
+            _ => Holder {
+                source: claim.source,
+                level: claim.level,
+                spoke: (claim.level < QUIET).then_some(now),
+            },
         });
     }
 
