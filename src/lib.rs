@@ -18,6 +18,7 @@ pub mod net;
 pub mod private;
 pub mod proto;
 pub mod relay;
+pub mod select;
 pub mod server;
 pub mod session;
 pub mod units;
