@@ -18,9 +18,9 @@ use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use crate::api::origins::Origins;
 use crate::api::problem::Problem;
 use crate::api::route::{Route, route};
+use crate::config::Origins;
 use crate::limits::MAX_BODY_BYTES;
 use crate::worker::Mailbox;
 
@@ -56,14 +56,14 @@ impl Api {
             let answer = self.answer(source, request).await;
             answer.unwrap_or_else(|problem| reply(problem.status(), JSON, problem.body()))
         };
-        self.origins.allow(&head.headers, response.headers_mut());
+        origins::allow(&self.origins, &head.headers, response.headers_mut());
         response
     }
 
     fn preflight(&self) -> Response<Body> {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
-        self.origins.preflight(response.headers_mut());
+        origins::preflight(response.headers_mut());
         response
     }
 
