@@ -9,11 +9,13 @@
 //!
 //! Start at [`relay`] for what an SFT does, at `server` for how it is put together.
 
+pub mod admin;
 pub mod api;
 pub mod config;
 pub mod federation;
 pub mod ids;
 pub mod limits;
+pub mod metrics;
 pub mod net;
 pub mod private;
 pub mod proto;
