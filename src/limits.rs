@@ -119,6 +119,8 @@ pub const MAX_RTP_BYTES: usize = 1500;
 pub const MAX_DATAGRAM_BYTES: usize = MAX_RTP_BYTES + 4 + 32;
 /// Packets being put together from fragments, per link; each holds MAX_RTP_BYTES.
 pub const MAX_REASSEMBLIES: usize = 64;
+/// How long one half of a packet waits for the other: a receiver has asked for the packet again by then.
+pub const REASSEMBLY_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Commands that may wait for a media worker; when full, HTTP answers and links are told to wait or refused.
 pub const MAILBOX: usize = 4096;

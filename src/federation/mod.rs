@@ -7,6 +7,7 @@ pub mod admission;
 pub mod allow;
 pub mod capability;
 pub mod hello;
+pub mod reassembly;
 
 use bytes::Bytes;
 
