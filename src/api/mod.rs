@@ -16,8 +16,8 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use bytes::Bytes;
-use tokio::sync::watch;
 
+use crate::admin::Ready;
 use crate::api::problem::Problem;
 use crate::api::route::{Route, route};
 use crate::config::Origins;
@@ -40,7 +40,7 @@ pub struct Api {
     /// Which web pages may call.
     pub origins: Origins,
     /// Whether the process takes calls.
-    pub ready: watch::Receiver<bool>,
+    pub ready: Ready,
     /// Serve the demo page.
     pub demo: bool,
 }
@@ -96,7 +96,7 @@ impl Api {
     }
 
     fn state(&self) -> (StatusCode, &'static str) {
-        if *self.ready.borrow() {
+        if self.ready.is_yes() {
             (StatusCode::OK, "ready\n")
         } else {
             (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")

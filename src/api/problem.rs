@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::ids::BadId;
 use crate::proto::client::BadMessage;
+use crate::proto::sdp::BadSdp;
 use crate::worker::{NoOffer, Unavailable};
 
 /// Why a request got no answer of its own.
@@ -28,6 +29,9 @@ pub enum Problem {
     /// The body is no message.
     #[error(transparent)]
     Message(#[from] BadMessage),
+    /// Its session description cannot be used.
+    #[error("the session description cannot be used: {0}")]
+    Description(#[from] BadSdp),
     /// The conference in the path is no id.
     #[error("the conference in the path is not valid: {0}")]
     Conference(#[from] BadId),
@@ -66,6 +70,7 @@ impl Problem {
             Problem::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Problem::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Problem::Message(_)
+            | Problem::Description(_)
             | Problem::Conference(_)
             | Problem::OtherConference
             | Problem::NoSender
@@ -84,6 +89,7 @@ impl Problem {
             Problem::TooLarge => "body_too_large",
             Problem::TooSlow => "body_too_slow",
             Problem::Message(_) => "bad_message",
+            Problem::Description(_) => "bad_sdp",
             Problem::Conference(_) => "bad_conference",
             Problem::OtherConference => "other_conference",
             Problem::NoSender => "no_sender",
@@ -101,6 +107,7 @@ impl Problem {
             Problem::Method => "use POST for conferences and GET for everything else",
             Problem::TooLarge | Problem::TooSlow => "send a smaller message",
             Problem::Message(_) => "send one JSON message of protocol version 3.0",
+            Problem::Description(_) => "answer the offer as it is: active, with SHA-256 fingerprint and rtcp-mux",
             Problem::Conference(_) => "use the conference's id, 1 to 127 visible characters",
             Problem::OtherConference => "put the same conference into the path and into sessid",
             Problem::NoSender => "fill src_userid and src_clientid",

@@ -8,11 +8,11 @@ use tokio::sync::mpsc;
 
 use crate::federation::reassembly::Reassembler;
 use crate::federation::{Command, Event};
-use crate::ids::{FlowId, LinkId};
+use crate::ids::{Domain, FlowId, LinkId};
 use crate::limits::LINK_QUEUE;
 use crate::proto::link::datagram::{Datagram, MAX_HEADER_BYTES, Part, fragments, write_header};
+use crate::metrics::{Dropped, LinkClass, Metrics};
 use crate::proto::link::message::Code;
-use crate::worker::counters::{Counters, Lost};
 
 /// Room of the queue that is kept from packets, so that a burst of video cannot hold up what links must know.
 const CONTROL_ROOM: usize = LINK_QUEUE / 4;
@@ -31,9 +31,20 @@ pub struct LinkPort {
 
 #[derive(Debug)]
 struct Link {
+    peer: Domain,
     datagram_bytes: usize,
     counter: u16,
     reassembler: Reassembler,
+    counts: Counts,
+}
+
+/// What happened on a link since the last fold.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    too_large: u64,
+    congested: u64,
+    incomplete: u64,
+    fragments: u64,
 }
 
 impl LinkPort {
@@ -51,11 +62,18 @@ impl LinkPort {
     /// Learns from an event, before the relay does.
     pub fn learn(&mut self, event: &Event) {
         match event {
-            Event::Up { link, datagram_bytes, .. } => {
+            Event::Up {
+                link,
+                peer,
+                datagram_bytes,
+                ..
+            } => {
                 let state = Link {
+                    peer: peer.clone(),
                     datagram_bytes: *datagram_bytes,
                     counter: 0,
                     reassembler: Reassembler::default(),
+                    counts: Counts::default(),
                 };
                 self.links.insert(*link, state);
             }
@@ -99,27 +117,44 @@ impl LinkPort {
         }
     }
 
-    /// Queues a packet in normal form for a link.
-    pub fn send(&mut self, (link, flow): (LinkId, FlowId), packet: &[u8], counters: &mut Counters) {
-        let Some(state) = self.links.get_mut(&link) else { return };
-        let mut pieces = 0;
+    /// Queues a packet in normal form for a link; whether any of it was taken.
+    pub fn send(&mut self, (link, flow): (LinkId, FlowId), packet: &[u8]) -> bool {
+        let Some(state) = self.links.get_mut(&link) else { return false };
+        let (mut pieces, mut taken) = (0, 0);
         for (part, bytes) in fragments(flow, state.counter, packet, state.datagram_bytes) {
             pieces += 1;
             if self.queue.capacity() <= CONTROL_ROOM {
-                counters.lose(Lost::LinkFull);
                 continue;
             }
-            let Some(datagram) = datagram(&mut self.arena, (flow, part), bytes) else { continue };
-            if self.queue.try_send(Command::Datagram { link, datagram }).is_err() {
-                counters.lose(Lost::LinkFull);
-            }
+            let datagram = datagram(&mut self.arena, (flow, part), bytes);
+            let queued = datagram.map(|datagram| self.queue.try_send(Command::Datagram { link, datagram }));
+            taken += u64::from(matches!(queued, Some(Ok(()))));
         }
-        match pieces {
-            0 => counters.lose(Lost::LinkSize),
-            1 => {}
-            _ => {
-                state.counter = state.counter.wrapping_add(1);
-                counters.fragmented += 1;
+        if pieces > 1 {
+            state.counter = state.counter.wrapping_add(1);
+            state.counts.fragments += pieces;
+        }
+        state.counts.too_large += u64::from(pieces == 0);
+        state.counts.congested += pieces - taken;
+        taken > 0
+    }
+
+    /// Adds what was counted to the metrics and starts anew.
+    pub fn fold(&mut self, metrics: &Metrics) {
+        for link in self.links.values_mut() {
+            let peer = metrics.peer(&link.peer);
+            let counts = std::mem::take(&mut link.counts);
+            // The reassembler counts from the link's start.
+            let incomplete = link.reassembler.incomplete();
+            let news = incomplete.saturating_sub(counts.incomplete);
+            link.counts.incomplete = incomplete;
+            metrics.link_fragments.add(&peer, counts.fragments);
+            for (class, count) in [
+                (LinkClass::TooLarge, counts.too_large),
+                (LinkClass::Congested, counts.congested),
+                (LinkClass::Incomplete, news),
+            ] {
+                metrics.link_dropped.add(&(peer.clone(), class), count);
             }
         }
     }
@@ -127,15 +162,15 @@ impl LinkPort {
     /// Takes a datagram of a link and gives the flow and the packet that it completes.
     ///
     /// # Errors
-    /// [`Lost::LinkPart`] where it is no datagram of ours. `None`: the other half is missing so far.
+    /// [`Dropped::BadLinkDatagram`] where it is no datagram of ours. `None`: the other half is missing so far.
     pub fn receive<'a>(
         &'a mut self,
         now: Instant,
         link: LinkId,
         datagram: &'a [u8],
-    ) -> Result<Option<(FlowId, &'a [u8])>, Lost> {
-        let datagram = Datagram::parse(datagram).map_err(|_| Lost::LinkPart)?;
-        let link = self.links.get_mut(&link).ok_or(Lost::UnknownPath)?;
+    ) -> Result<Option<(FlowId, &'a [u8])>, Dropped> {
+        let datagram = Datagram::parse(datagram).map_err(|_| Dropped::BadLinkDatagram)?;
+        let link = self.links.get_mut(&link).ok_or(Dropped::UnknownSource)?;
         let flow = datagram.flow;
         Ok(link.reassembler.push(now, &datagram).map(|packet| (flow, packet)))
     }

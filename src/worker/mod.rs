@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::federation;
 use crate::ids::{ConferenceId, ParticipantId};
 use crate::proto::client::{Connect, Props, Status};
+use crate::proto::sdp;
 
 /// Something a worker is asked to do.
 #[derive(Debug)]
@@ -78,6 +79,8 @@ pub struct Answer {
     pub conference: ConferenceId,
     /// Whose answer it is.
     pub participant: ParticipantId,
+    /// What its description says.
+    pub sdp: sdp::Answer,
     /// What it tells about itself.
     pub props: Props,
     /// Whether there was an offer to answer.
