@@ -15,6 +15,7 @@ pub mod config;
 pub mod federation;
 pub mod ids;
 pub mod limits;
+pub mod log;
 pub mod metrics;
 pub mod net;
 pub mod private;
