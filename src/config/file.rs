@@ -202,7 +202,10 @@ impl OneOrMany {
 
 /// An entry of `media.advertise`.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged, expecting = "an address such as \"203.0.113.20\", or { public = \"…\", local = \"…\" }")]
+#[serde(
+    untagged,
+    expecting = "an address such as \"203.0.113.20\", or { public = \"…\", local = \"…\" }"
+)]
 pub enum Advertise {
     /// An address of this machine.
     Own(String),
@@ -297,7 +300,12 @@ pub fn parse(file: &str, text: &str) -> Result<Table, Mistake> {
     text.parse::<Table>().map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
         let line = text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
-        Mistake::new(file, format!("line {line}"), error.message(), "write it as TOML 1.0 (https://toml.io)")
+        Mistake::new(
+            file,
+            format!("line {line}"),
+            error.message(),
+            "write it as TOML 1.0 (https://toml.io)",
+        )
     })
 }
 
@@ -329,7 +337,11 @@ fn readable_value(file: &str, path: &[&str], value: &Value, mistakes: &mut Vec<M
             Value::Table(table) if name != LIST => return Some(readable(file, path, table, mistakes).into()),
             Value::Array(entries) if name == LIST && entries.iter().all(Value::is_table) => {
                 let tables = entries.iter().filter_map(Value::as_table);
-                return Some(Value::Array(tables.map(|table| readable(file, path, table, mistakes).into()).collect()));
+                return Some(Value::Array(
+                    tables
+                        .map(|table| readable(file, path, table, mistakes).into())
+                        .collect(),
+                ));
             }
             _ => {}
         }
@@ -337,7 +349,12 @@ fn readable_value(file: &str, path: &[&str], value: &Value, mistakes: &mut Vec<M
     match alone(path, value.clone()).try_into::<FileConfig>() {
         Ok(_) => Some(value.clone()),
         Err(error) => {
-            mistakes.push(Mistake::new(file, name, error.message().trim(), "config/anchor-sft.toml shows every key"));
+            mistakes.push(Mistake::new(
+                file,
+                name,
+                error.message().trim(),
+                "config/anchor-sft.toml shows every key",
+            ));
             None
         }
     }
