@@ -2,5 +2,6 @@
 
 pub mod clock;
 pub mod entropy;
+pub mod quic;
 pub mod tls;
 pub mod udp;
