@@ -13,7 +13,7 @@ use crate::ids::{ConferenceId, ParticipantId};
 use crate::limits::ATTACH_TIMEOUT;
 use crate::proto::client::{self, Body, Connect, Message, Status};
 use crate::proto::sdp;
-use crate::worker::{Answer, Command, Join, NoOffer, Offered, Unavailable, Verdict};
+use crate::worker::{Answer, Command, Join, Offered, Unavailable, Verdict};
 
 /// What the anchor's word may take, and two seconds for us.
 const VERDICT_TIMEOUT: Duration = ATTACH_TIMEOUT.saturating_add(Duration::from_secs(2));

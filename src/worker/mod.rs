@@ -1,12 +1,21 @@
 //! The media worker: one thread that owns its sockets, sessions, conferences, timers and buffers.
 //!
-//! Others reach it through [`Mailbox`] only. `run` is the thread (it waits and reads the clock), [`turn`] is what a turn does and is told
+//! Others reach it through [`Mailbox`] only. [`run`] is the thread (it waits and reads the clock), [`turn`] is what a turn does and is told
 //! the time; `forwarding` is the path of a packet, `signalling` that of commands and of what the relay wants done. There is one worker so far;
 //! a second one needs a conference's worker to be looked up in [`Mailbox`] and packets to be handed over by owner, nothing else.
 
+pub mod clients;
+pub mod counters;
+mod forwarding;
 pub mod half_open;
+mod links;
 pub mod outbox;
+mod refusal;
+mod reports;
+pub mod run;
+mod signalling;
 pub mod timers;
+pub mod turn;
 
 use std::net::IpAddr;
 
