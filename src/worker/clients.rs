@@ -119,7 +119,13 @@ impl Clients {
             }
             client.paths.push(path);
         }
-        self.by_path.insert(path, Owner { session: id, checked: now });
+        self.by_path.insert(
+            path,
+            Owner {
+                session: id,
+                checked: now,
+            },
+        );
         if let Some(loser) = other.and_then(|owner| self.by_id.get_mut(&owner.session)) {
             loser.paths.retain(|kept| *kept != path);
         }

@@ -62,9 +62,12 @@ impl Worker {
         let length = client.session.unprotect_rtp(now, path, bytes)?;
         let packet = bytes.get(..length).ok_or(Dropped::BadRtp)?;
         let (header, incoming) = rtp::incoming(packet)?;
-        client.reports.received(now, &header, rtp::transport_sequence(&header, packet));
+        client
+            .reports
+            .received(now, &header, rtp::transport_sequence(&header, packet));
         self.timers.arm(id, client.reports.next_deadline());
-        self.relay.forward(now, Source::Session(id), &incoming, &mut self.forwards)?;
+        self.relay
+            .forward(now, Source::Session(id), &incoming, &mut self.forwards)?;
         let length = rtp::normalise(packet, &header, &mut self.normal).ok_or(Dropped::BadRtp)?;
         self.fan_out(now, length)
     }
@@ -77,7 +80,8 @@ impl Worker {
             return Ok(());
         }
         let (header, incoming) = rtp::incoming(packet)?;
-        self.relay.forward(now, Source::Link(link, flow), &incoming, &mut self.forwards)?;
+        self.relay
+            .forward(now, Source::Link(link, flow), &incoming, &mut self.forwards)?;
         // Peers send the normal form, but nothing makes them.
         let length = rtp::normalise(packet, &header, &mut self.normal).ok_or(Dropped::BadRtp)?;
         self.fan_out(now, length)
@@ -87,7 +91,9 @@ impl Worker {
     fn fan_out(&mut self, now: Instant, length: usize) -> Result<(), Dropped> {
         let normal = self.normal.get(..length).ok_or(Dropped::BadRtp)?;
         for to in &self.forwards.sessions {
-            let Some(client) = self.clients.by_id(to.session) else { continue };
+            let Some(client) = self.clients.by_id(to.session) else {
+                continue;
+            };
             let Some(path) = client.session.media_path(now) else {
                 self.counters.dropped(Dropped::NotReady);
                 continue;

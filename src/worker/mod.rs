@@ -21,7 +21,6 @@ use std::net::IpAddr;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::federation;
 use crate::ids::{ConferenceId, ParticipantId};
 use crate::proto::client::{Connect, Props, Status};
 use crate::proto::sdp;
@@ -33,8 +32,6 @@ pub enum Command {
     Join(Box<Join>),
     /// A client posted its answer.
     Answer(Box<Answer>),
-    /// Something happened to a link.
-    Link(federation::Event),
     /// End all sessions (the clients are told) and the thread.
     Stop,
 }
@@ -124,7 +121,7 @@ impl Mailbox {
         (Mailbox(sender), receiver)
     }
 
-    /// Leaves a command without waiting.
+    /// Leaves a command without waiting; commands are control, so a full mailbox refuses.
     ///
     /// # Errors
     /// [`Unavailable`] where it cannot be taken; it is dropped then.
@@ -133,13 +130,5 @@ impl Mailbox {
             mpsc::error::TrySendError::Full(_) => Unavailable::Full,
             mpsc::error::TrySendError::Closed(_) => Unavailable::Gone,
         })
-    }
-
-    /// Leaves a command that must not be lost, as soon as there is room.
-    ///
-    /// # Errors
-    /// [`Unavailable::Gone`] where nobody will read it.
-    pub async fn deliver(&self, command: Command) -> Result<(), Unavailable> {
-        self.0.send(command).await.map_err(|_| Unavailable::Gone)
     }
 }

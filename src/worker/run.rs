@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
+use crate::federation;
 use crate::ids::LinkId;
 use crate::metrics::{self, Dropped, Metrics};
 use crate::net::clock;
@@ -18,7 +19,7 @@ use crate::net::udp::{Batch, Bound, Socket};
 use crate::worker::Command;
 use crate::worker::turn::Worker;
 
-/// Commands carried out between two batches of packets.
+/// Commands, and events of links, carried out between two batches of packets.
 const COMMANDS_PER_TURN: usize = 32;
 /// Datagrams of links handled between two batches of packets.
 const LINK_DATAGRAMS_PER_TURN: usize = 256;
@@ -34,6 +35,8 @@ pub struct Inlets {
     pub sockets: Vec<Bound>,
     /// The worker's end of its mailbox.
     pub commands: mpsc::Receiver<Command>,
+    /// What happens to links.
+    pub events: mpsc::Receiver<federation::Event>,
     /// Media datagrams of links.
     pub media: mpsc::Receiver<(LinkId, Bytes)>,
     /// Where counts go.
@@ -55,6 +58,7 @@ struct Thread {
     worker: Worker,
     sockets: Vec<Socket>,
     commands: mpsc::Receiver<Command>,
+    events: mpsc::Receiver<federation::Event>,
     media: mpsc::Receiver<(LinkId, Bytes)>,
     metrics: Arc<Metrics>,
     batch: Batch,
@@ -67,6 +71,7 @@ struct Thread {
 enum Wake {
     Sockets,
     Command(Command),
+    Link(federation::Event),
     Media(LinkId, Bytes),
     Time,
     Stop,
@@ -81,6 +86,7 @@ impl Thread {
             worker,
             sockets: sockets?,
             commands: inlets.commands,
+            events: inlets.events,
             media: inlets.media,
             metrics: inlets.metrics,
             batch: Batch::default(),
@@ -114,6 +120,7 @@ impl Thread {
         tokio::select! {
             () = std::future::poll_fn(|context| any_readable(sockets, context)) => Wake::Sockets,
             command = self.commands.recv(), if !stopping => command.map_or(Wake::Stop, Wake::Command),
+            Some(event) = self.events.recv() => Wake::Link(event),
             Some((link, datagram)) = self.media.recv() => Wake::Media(link, datagram),
             () = tokio::time::sleep_until(deadline.into()) => Wake::Time,
         }
@@ -123,6 +130,7 @@ impl Thread {
         match wake {
             Wake::Sockets | Wake::Time => {}
             Wake::Command(command) => self.command(now, command),
+            Wake::Link(event) => self.worker.link_event(now, event),
             Wake::Media(link, datagram) => self.worker.link_datagram(now, link, &datagram),
             Wake::Stop => self.command(now, Command::Stop),
         }
@@ -130,8 +138,14 @@ impl Thread {
             let Ok(command) = self.commands.try_recv() else { break };
             self.command(now, command);
         }
+        for _ in 0..COMMANDS_PER_TURN {
+            let Ok(event) = self.events.try_recv() else { break };
+            self.worker.link_event(now, event);
+        }
         for _ in 0..LINK_DATAGRAMS_PER_TURN {
-            let Ok((link, datagram)) = self.media.try_recv() else { break };
+            let Ok((link, datagram)) = self.media.try_recv() else {
+                break;
+            };
             self.worker.link_datagram(now, link, &datagram);
             self.flush_if_full();
         }
@@ -150,7 +164,9 @@ impl Thread {
 
     /// One batch from each socket.
     fn receive(&mut self, now: Instant) {
-        let Thread { worker, sockets, batch, .. } = self;
+        let Thread {
+            worker, sockets, batch, ..
+        } = self;
         for socket in sockets.iter() {
             if socket.receive(batch).is_err() {
                 worker.counters().receive_errors += 1;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rand::Rng;
 use tokio::sync::oneshot;
 
+use crate::federation;
 use crate::ids::{RequestId, SessionId};
 use crate::limits::ATTACH_TIMEOUT;
 use crate::proto::client::{self, Status};
@@ -35,11 +36,15 @@ impl Worker {
         self.guarded(|worker| match command {
             Command::Join(join) => worker.join(now, *join),
             Command::Answer(answer) => worker.answer(now, *answer),
-            Command::Link(event) => {
-                worker.links.learn(&event);
-                worker.feed(now, Input::Link(event));
-            }
             Command::Stop => worker.stop(now),
+        });
+    }
+
+    /// Learns what happened to a link.
+    pub fn link_event(&mut self, now: Instant, event: federation::Event) {
+        self.guarded(|worker| {
+            worker.links.learn(&event);
+            worker.feed(now, Input::Link(event));
         });
     }
 
@@ -175,7 +180,9 @@ impl Worker {
     }
 
     fn refuse(&mut self, request: RequestId, status: Status, reason: &'static str) {
-        let Some(waiting) = self.waiting.remove(&request) else { return };
+        let Some(waiting) = self.waiting.remove(&request) else {
+            return;
+        };
         self.budget.leave(waiting.place);
         tracing::info!(reason, "a client is refused");
         let _ = waiting.reply.send(Verdict::Refused { status, reason });
@@ -267,4 +274,3 @@ fn refuse_over(reply: oneshot::Sender<Verdict>, over: Over) {
     };
     let _ = reply.send(verdict);
 }
-

@@ -169,7 +169,9 @@ impl Worker {
     /// Runs a step; if it panics, the session it was about ends, and only that. Tests fail instead.
     pub(super) fn guarded(&mut self, step: impl FnOnce(&mut Worker)) {
         self.current = None;
-        let Err(panic) = catch_unwind(AssertUnwindSafe(|| step(self))) else { return };
+        let Err(panic) = catch_unwind(AssertUnwindSafe(|| step(self))) else {
+            return;
+        };
         if cfg!(test) {
             resume_unwind(panic);
         }
