@@ -4,6 +4,9 @@
 //! [`crate::limits::MAX_HELD_DTLS`]) until the client's answer is in: before it there is no fingerprint to check.
 //! It knows nothing of conferences; it hands up texts from the data channel and opens and seals packets.
 
+pub mod feedback;
+pub mod reception;
+
 use std::net::{IpAddr, SocketAddr};
 
 /// Where a datagram came from and where answers leave.
