@@ -64,11 +64,19 @@ async fn render(State(metrics): State<Arc<Metrics>>) -> impl IntoResponse {
 
 /// Answers 200 while calls are taken, else 503, as load balancers expect.
 async fn readiness(State(ready): State<Ready>) -> (StatusCode, &'static str) {
-    if ready.is_yes() { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
+    if ready.is_yes() {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+    }
 }
 
 async fn version() -> impl IntoResponse {
-    const BODY: &str = concat!("{\"name\":\"anchor-sft\",\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}\n");
+    const BODY: &str = concat!(
+        "{\"name\":\"anchor-sft\",\"version\":\"",
+        env!("CARGO_PKG_VERSION"),
+        "\"}\n"
+    );
     ([(header::CONTENT_TYPE, "application/json")], BODY)
 }
 

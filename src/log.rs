@@ -26,7 +26,10 @@ fn subscriber<W>(log: Log, writer: W) -> Box<dyn Subscriber + Send + Sync>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt().with_env_filter(filter(log.level)).with_writer(writer).with_ansi(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter(log.level))
+        .with_writer(writer)
+        .with_ansi(false);
     match log.format {
         LogFormat::Logfmt => Box::new(builder.fmt_fields(Logfmt).event_format(Logfmt).finish()),
         LogFormat::Json => Box::new(builder.json().flatten_event(true).finish()),
@@ -159,7 +162,10 @@ mod tests {
 
     #[test]
     fn json_lines_are_json() {
-        let log = Log { format: LogFormat::Json, level: LogLevel::Debug };
+        let log = Log {
+            format: LogFormat::Json,
+            level: LogLevel::Debug,
+        };
         let text = logged(log, || tracing::debug!(peer = "b.example", "link is up"));
         let line: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(line["peer"], "b.example");

@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use prometheus::core::Collector;
-use prometheus::{GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{
+    GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
 
 use crate::ids::Domain;
 use crate::proto::link::message::{Code, Kind};
@@ -312,7 +314,10 @@ impl Metrics {
         let register = Register(Registry::new());
         register.build();
         Metrics {
-            peers: peers.into_iter().map(|domain| (domain.clone(), Peer(domain.as_str().into()))).collect(),
+            peers: peers
+                .into_iter()
+                .map(|domain| (domain.clone(), Peer(domain.as_str().into())))
+                .collect(),
             other: Peer("other".into()),
             uptime: register.counter("sft_uptime", "Uptime in [seconds] of the SFT service"),
             participants: register.gauge("sft_participants", "Current number of participants"),
@@ -327,17 +332,29 @@ impl Metrics {
             link_up: register.gauges("sft_link_up", "Live links to a peer"),
             link_rtt: register.gauges("sft_link_rtt_seconds", "Round trip to a peer"),
             link_bytes: register.counters("sft_link_bytes_total", "UDP payload exchanged with a peer"),
-            link_dropped: register.counters("sft_link_dropped_packets_total", "Packets lost on a link by our own doing"),
+            link_dropped: register.counters(
+                "sft_link_dropped_packets_total",
+                "Packets lost on a link by our own doing",
+            ),
             link_fragments: register.counters("sft_link_fragments_total", "Datagrams that carry a part of a packet"),
             peer_refused: register.counters("sft_peer_refused_total", "Links that this SFT refused"),
             keyframe_requests: register.counters("sft_keyframe_requests_total", "Key frames wanted from publishers"),
             join: register.histogram("sft_join_seconds", "From CONFCONN to the open data channel", 0.025, 12),
-            forward_delay: register.histogram("sft_forward_delay_seconds", "From receiving to sending a packet", 5e-6, 16),
-            certificate_not_after: register
-                .gauges("sft_certificate_not_after_seconds", "When a peer's certificate ends, Unix time"),
+            forward_delay: register.histogram(
+                "sft_forward_delay_seconds",
+                "From receiving to sending a packet",
+                5e-6,
+                16,
+            ),
+            certificate_not_after: register.gauges(
+                "sft_certificate_not_after_seconds",
+                "When a peer's certificate ends, Unix time",
+            ),
             worker_busy: register.gauges("sft_worker_busy_ratio", "Share of its time that a media worker works"),
-            udp_receive_errors: register
-                .counter("sft_udp_receive_errors_total", "Datagrams that the kernel had no room for"),
+            udp_receive_errors: register.counter(
+                "sft_udp_receive_errors_total",
+                "Datagrams that the kernel had no room for",
+            ),
             registry: register.0,
         }
     }
@@ -366,7 +383,9 @@ struct Register(Registry);
 impl Register {
     fn keep<C: Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> C {
         let collector = made.expect("names and labels are constants, and a test makes them all");
-        self.0.register(Box::new(collector.clone())).expect("no name is used twice, and a test makes them all");
+        self.0
+            .register(Box::new(collector.clone()))
+            .expect("no name is used twice, and a test makes them all");
         collector
     }
 
@@ -380,12 +399,18 @@ impl Register {
 
     fn counters<L: Labels>(&self, name: &str, help: &str) -> Counters<L> {
         let family = self.keep(IntCounterVec::new(Opts::new(name, help), &L::names()));
-        Counters { family, labels: std::marker::PhantomData }
+        Counters {
+            family,
+            labels: std::marker::PhantomData,
+        }
     }
 
     fn gauges<L: Labels>(&self, name: &str, help: &str) -> Gauges<L> {
         let family = self.keep(GaugeVec::new(Opts::new(name, help), &L::names()));
-        Gauges { family, labels: std::marker::PhantomData }
+        Gauges {
+            family,
+            labels: std::marker::PhantomData,
+        }
     }
 
     /// Buckets from `first` seconds on, each twice as wide as the one before.
@@ -427,10 +452,15 @@ mod tests {
     fn a_strangers_name_never_becomes_a_label() {
         let metrics = Metrics::new([&domain("b.example")]);
         metrics.link_up.set(&metrics.peer(&domain("b.example")), 1.0);
-        metrics.link_bytes.add(&(metrics.peer(&domain("evil.example")), Direction::In), 40);
+        metrics
+            .link_bytes
+            .add(&(metrics.peer(&domain("evil.example")), Direction::In), 40);
         let text = metrics.render();
         assert!(text.contains("sft_link_up{peer=\"b.example\"} 1"), "{text}");
-        assert!(text.contains("sft_link_bytes_total{direction=\"in\",peer=\"other\"} 40"), "{text}");
+        assert!(
+            text.contains("sft_link_bytes_total{direction=\"in\",peer=\"other\"} 40"),
+            "{text}"
+        );
         assert!(!text.contains("evil"), "{text}");
     }
 
@@ -447,7 +477,10 @@ mod tests {
         metrics.worker_busy.set(&Worker::number(0), 0.25);
         metrics.join.observe(0.2);
         let text = metrics.render();
-        let reasons = text.lines().filter(|line| line.starts_with("sft_dropped_packets_total{")).count();
+        let reasons = text
+            .lines()
+            .filter(|line| line.starts_with("sft_dropped_packets_total{"))
+            .count();
         assert_eq!(reasons, Dropped::ALL.len());
         assert_eq!(text.matches("sft_peer_refused_total{").count(), Code::ALL.len());
         for line in [

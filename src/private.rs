@@ -48,7 +48,10 @@ mod tests {
     #[test]
     fn nothing_of_a_private_value_is_printed() {
         let address = Private::new("192.0.2.7");
-        assert_eq!(format!("{address} {address:?} {:#?}", Some(address)), "… … Some(\n    …,\n)");
+        assert_eq!(
+            format!("{address} {address:?} {:#?}", Some(address)),
+            "… … Some(\n    …,\n)"
+        );
         assert_eq!(*address.expose(), "192.0.2.7");
     }
 }

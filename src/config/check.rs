@@ -58,7 +58,9 @@ pub(super) fn check_with(
     let state_dir = reader.path(written.state_dir.as_deref().unwrap_or(STATE_DIR));
     let signalling = reader.signalling(&written.signalling);
     let media = reader.media(&written.media);
-    let metrics = Metrics { listen: reader.listen("metrics.listen", written.metrics.listen.as_ref(), METRICS_LISTEN) };
+    let metrics = Metrics {
+        listen: reader.listen("metrics.listen", written.metrics.listen.as_ref(), METRICS_LISTEN),
+    };
     reader.admin(&written.admin);
     let federation = match &written.federation {
         Some(section) => reader.federation(section, more_peers, domain.as_ref()).map(Some),
@@ -110,7 +112,9 @@ impl Reader<'_> {
             return None;
         };
         let domain = Domain::parse(text);
-        domain.inspect_err(|error| self.mistake(key, format!("\"{text}\" is no DNS name: {error}"), fix)).ok()
+        domain
+            .inspect_err(|error| self.mistake(key, format!("\"{text}\" is no DNS name: {error}"), fix))
+            .ok()
     }
 
     pub fn path(&self, text: &str) -> PathBuf {
@@ -119,7 +123,8 @@ impl Reader<'_> {
 
     fn node(&mut self, text: Option<&str>) -> Option<NodeName> {
         let node = NodeName::parse(text.unwrap_or(NODE));
-        node.inspect_err(|error| self.mistake("node", error.to_string(), "give a short name such as \"sft-0\"")).ok()
+        node.inspect_err(|error| self.mistake("node", error.to_string(), "give a short name such as \"sft-0\""))
+            .ok()
     }
 
     /// Reads listen addresses; those that are none are mistakes.
@@ -129,7 +134,11 @@ impl Reader<'_> {
             None => default.to_vec(),
         };
         if texts.is_empty() {
-            self.mistake(key, "is empty", "give at least one address, or remove the key for the default");
+            self.mistake(
+                key,
+                "is empty",
+                "give at least one address, or remove the key for the default",
+            );
         }
         let mut seen = HashSet::new();
         let mut addresses = Vec::new();
@@ -157,7 +166,11 @@ impl Reader<'_> {
         self.not_yet("signalling.tls", written.tls.is_some());
         self.not_yet("signalling.auth.required", written.auth.required == Some(true));
         self.not_yet("signalling.auth.secret_file", written.auth.secret_file.is_some());
-        Some(Signalling { listen, public_url: public_url?, allow_origins })
+        Some(Signalling {
+            listen,
+            public_url: public_url?,
+            allow_origins,
+        })
     }
 
     fn public_url(&mut self, text: Option<&str>) -> Option<String> {
@@ -168,11 +181,19 @@ impl Reader<'_> {
             return None;
         };
         let url = text.strip_suffix('/').unwrap_or(text);
-        if !is_origin(url.split_inclusive('/').take(3).collect::<String>().trim_end_matches('/'))
-            || url.len() > MAX_URL_BYTES
+        if !is_origin(
+            url.split_inclusive('/')
+                .take(3)
+                .collect::<String>()
+                .trim_end_matches('/'),
+        ) || url.len() > MAX_URL_BYTES
             || url.contains(|c: char| !c.is_ascii_graphic() || "?#\"\\".contains(c))
         {
-            self.mistake(KEY, format!("\"{text}\" is no URL of the form http(s)://host[:port][/path]"), FIX);
+            self.mistake(
+                KEY,
+                format!("\"{text}\" is no URL of the form http(s)://host[:port][/path]"),
+                FIX,
+            );
             return None;
         }
         Some(url.to_owned())
@@ -184,7 +205,11 @@ impl Reader<'_> {
         }
         for text in texts.iter().filter(|text| !is_origin(text)) {
             let problem = format!("\"{text}\" is no origin");
-            self.mistake("signalling.allow_origins", problem, "write \"https://host[:port]\" without a path, or \"*\"");
+            self.mistake(
+                "signalling.allow_origins",
+                problem,
+                "write \"https://host[:port]\" without a path, or \"*\"",
+            );
         }
         Origins::Listed(texts.to_vec())
     }
@@ -192,12 +217,17 @@ impl Reader<'_> {
     fn media(&mut self, written: &file::MediaSection) -> Option<Media> {
         let listen = self.listen("media.listen", written.listen.as_ref(), MEDIA_LISTEN);
         if written.workers.unwrap_or(0) > 1 {
-            self.mistake("media.workers", "more than one worker is not in this version", "write 0 or 1");
+            self.mistake(
+                "media.workers",
+                "more than one worker is not in this version",
+                "write 0 or 1",
+            );
         }
         let advertise = match written.advertise.as_deref() {
-            Some(entries) if !entries.is_empty() => {
-                entries.iter().filter_map(|entry| self.advertised(entry, &listen)).collect()
-            }
+            Some(entries) if !entries.is_empty() => entries
+                .iter()
+                .filter_map(|entry| self.advertised(entry, &listen))
+                .collect(),
             _ => self.own_addresses(&listen)?,
         };
         Some(Media { listen, advertise })
@@ -213,7 +243,15 @@ impl Reader<'_> {
             );
             return None;
         }
-        Some(listen.iter().map(|address| Advertised { public: *address, local: address.ip() }).collect())
+        Some(
+            listen
+                .iter()
+                .map(|address| Advertised {
+                    public: *address,
+                    local: address.ip(),
+                })
+                .collect(),
+        )
     }
 
     fn advertised(&mut self, entry: &Advertise, listen: &[SocketAddr]) -> Option<Advertised> {
@@ -234,20 +272,33 @@ impl Reader<'_> {
         let same_family = |address: &&SocketAddr| address.is_ipv4() == local.is_ipv4();
         let covers = |address: &&SocketAddr| address.ip() == local || address.ip().is_unspecified();
         let Some(socket) = listen.iter().filter(same_family).find(covers) else {
-            self.mistake("media.advertise", format!("nothing listens on \"{local}\""), "add it to media.listen");
+            self.mistake(
+                "media.advertise",
+                format!("nothing listens on \"{local}\""),
+                "add it to media.listen",
+            );
             return None;
         };
-        Some(Advertised { public: SocketAddr::new(public, port.unwrap_or(socket.port())), local })
+        Some(Advertised {
+            public: SocketAddr::new(public, port.unwrap_or(socket.port())),
+            local,
+        })
     }
 
     /// An address that a client could send to, with its port if one is written.
     fn reachable(&mut self, text: &str) -> Option<(IpAddr, Option<u16>)> {
         let with_port = || socket_address(text).map(|address| (address.ip(), Some(address.port())));
         let plain = text.parse::<IpAddr>().ok().map(|ip| (ip.to_canonical(), None));
-        let address = plain.or_else(with_port).filter(|(ip, _)| !ip.is_unspecified() && !ip.is_multicast());
+        let address = plain
+            .or_else(with_port)
+            .filter(|(ip, _)| !ip.is_unspecified() && !ip.is_multicast());
         if address.is_none() {
             let problem = format!("\"{text}\" is no address that a client could send to");
-            self.mistake("media.advertise", problem, "write an IPv4 or IPv6 address, with or without a port");
+            self.mistake(
+                "media.advertise",
+                problem,
+                "write an IPv4 or IPv6 address, with or without a port",
+            );
         }
         address
     }
@@ -272,12 +323,21 @@ impl Reader<'_> {
         self.not_yet("federation.audit_log", written.audit_log.is_some());
         self.not_yet("federation.audit_on_full", written.audit_on_full.is_some());
         let peers = peers::check(self, &written.peer, more_peers, own);
-        Some(Federation { listen, certificate: certificate?, private_key: private_key?, peers })
+        Some(Federation {
+            listen,
+            certificate: certificate?,
+            private_key: private_key?,
+            peers,
+        })
     }
 
     fn required_path(&mut self, key: &str, text: Option<&str>) -> Option<PathBuf> {
         if text.is_none() {
-            self.mistake(key, "is missing", "give a PEM file; `anchor-sft cert init` and `cert issue` make one");
+            self.mistake(
+                key,
+                "is missing",
+                "give a PEM file; `anchor-sft cert init` and `cert issue` make one",
+            );
         }
         text.map(|text| self.path(text))
     }

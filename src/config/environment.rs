@@ -12,12 +12,11 @@ use crate::config::mistake::Mistake;
 pub const PREFIX: &str = "ANCHOR_SFT_";
 
 /// Puts what the environment says over what the file says; a variable that names no key is a mistake.
-pub fn overlay(
-    table: &mut Table,
-    variables: impl IntoIterator<Item = (String, String)>,
-    mistakes: &mut Vec<Mistake>,
-) {
-    let mut ours: Vec<_> = variables.into_iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
+pub fn overlay(table: &mut Table, variables: impl IntoIterator<Item = (String, String)>, mistakes: &mut Vec<Mistake>) {
+    let mut ours: Vec<_> = variables
+        .into_iter()
+        .filter(|(name, _)| name.starts_with(PREFIX))
+        .collect();
     ours.sort();
     for (name, text) in ours {
         let path = path(&name);
@@ -37,7 +36,9 @@ fn path(name: &str) -> Vec<String> {
 
 fn value(text: &str) -> Value {
     let parsed = format!("value = {text}").parse::<Table>().ok();
-    let one = parsed.filter(|table| table.len() == 1).and_then(|mut table| table.remove("value"));
+    let one = parsed
+        .filter(|table| table.len() == 1)
+        .and_then(|mut table| table.remove("value"));
     one.unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
@@ -67,7 +68,9 @@ mod tests {
     fn overlaid(text: &str, variables: &[(&str, &str)]) -> (Table, Vec<Mistake>) {
         let mut table: Table = text.parse().unwrap();
         let mut mistakes = Vec::new();
-        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         overlay(&mut table, variables, &mut mistakes);
         (table, mistakes)
     }
@@ -92,11 +95,20 @@ mod tests {
 
     #[test]
     fn a_variable_that_names_no_key_is_a_mistake_that_names_the_variable() {
-        let (table, mistakes) = overlaid("", &[("ANCHOR_SFT_MEDIA__WORKER", "1"), ("ANCHOR_SFT_MEDIA__WORKERS", "two")]);
-        let told: Vec<_> = mistakes.iter().map(|mistake| (mistake.file.as_str(), mistake.key.as_str())).collect();
+        let (table, mistakes) = overlaid(
+            "",
+            &[("ANCHOR_SFT_MEDIA__WORKER", "1"), ("ANCHOR_SFT_MEDIA__WORKERS", "two")],
+        );
+        let told: Vec<_> = mistakes
+            .iter()
+            .map(|mistake| (mistake.file.as_str(), mistake.key.as_str()))
+            .collect();
         assert_eq!(
             told,
-            [("ANCHOR_SFT_MEDIA__WORKER", "media.worker"), ("ANCHOR_SFT_MEDIA__WORKERS", "media.workers")]
+            [
+                ("ANCHOR_SFT_MEDIA__WORKER", "media.worker"),
+                ("ANCHOR_SFT_MEDIA__WORKERS", "media.workers")
+            ]
         );
         assert!(table.is_empty());
     }

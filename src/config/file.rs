@@ -202,7 +202,10 @@ impl OneOrMany {
 
 /// An entry of `media.advertise`.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged, expecting = "an address such as \"203.0.113.20\", or { public = \"…\", local = \"…\" }")]
+#[serde(
+    untagged,
+    expecting = "an address such as \"203.0.113.20\", or { public = \"…\", local = \"…\" }"
+)]
 pub enum Advertise {
     /// An address of this machine.
     Own(String),
@@ -286,6 +289,9 @@ const SECTIONS: &[&str] = &[
     "demo",
 ];
 
+/// The section that is a list of tables.
+const LIST: &str = "federation.peer";
+
 /// Parses a file's text.
 ///
 /// # Errors
@@ -294,7 +300,12 @@ pub fn parse(file: &str, text: &str) -> Result<Table, Mistake> {
     text.parse::<Table>().map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
         let line = text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
-        Mistake::new(file, format!("line {line}"), error.message(), "write it as TOML 1.0 (https://toml.io)")
+        Mistake::new(
+            file,
+            format!("line {line}"),
+            error.message(),
+            "write it as TOML 1.0 (https://toml.io)",
+        )
     })
 }
 
@@ -323,10 +334,14 @@ fn readable_value(file: &str, path: &[&str], value: &Value, mistakes: &mut Vec<M
     let name = path.join(".");
     if SECTIONS.contains(&name.as_str()) {
         match value {
-            Value::Table(table) => return Some(readable(file, path, table, mistakes).into()),
-            Value::Array(entries) if entries.iter().all(Value::is_table) => {
+            Value::Table(table) if name != LIST => return Some(readable(file, path, table, mistakes).into()),
+            Value::Array(entries) if name == LIST && entries.iter().all(Value::is_table) => {
                 let tables = entries.iter().filter_map(Value::as_table);
-                return Some(Value::Array(tables.map(|table| readable(file, path, table, mistakes).into()).collect()));
+                return Some(Value::Array(
+                    tables
+                        .map(|table| readable(file, path, table, mistakes).into())
+                        .collect(),
+                ));
             }
             _ => {}
         }
@@ -334,7 +349,12 @@ fn readable_value(file: &str, path: &[&str], value: &Value, mistakes: &mut Vec<M
     match alone(path, value.clone()).try_into::<FileConfig>() {
         Ok(_) => Some(value.clone()),
         Err(error) => {
-            mistakes.push(Mistake::new(file, name, error.message().trim(), "config/anchor-sft.toml shows every key"));
+            mistakes.push(Mistake::new(
+                file,
+                name,
+                error.message().trim(),
+                "config/anchor-sft.toml shows every key",
+            ));
             None
         }
     }
@@ -343,10 +363,8 @@ fn readable_value(file: &str, path: &[&str], value: &Value, mistakes: &mut Vec<M
 /// A file with this one key.
 fn alone(path: &[&str], value: Value) -> Table {
     let nested = path.iter().enumerate().rev().fold(value, |inner, (depth, key)| {
-        let inner = match path.get(..=depth) {
-            Some(["federation", "peer"]) if inner.is_table() => Value::Array(vec![inner]),
-            _ => inner,
-        };
+        let entry = depth + 1 < path.len() && path.get(..=depth).is_some_and(|section| section.join(".") == LIST);
+        let inner = if entry { Value::Array(vec![inner]) } else { inner };
         Value::Table(Table::from_iter([((*key).to_owned(), inner)]))
     });
     match nested {

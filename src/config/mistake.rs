@@ -25,13 +25,23 @@ impl Mistake {
         problem: impl Into<String>,
         fix: impl Into<String>,
     ) -> Mistake {
-        Mistake { file: file.into(), key: key.into(), problem: problem.into(), fix: fix.into() }
+        Mistake {
+            file: file.into(),
+            key: key.into(),
+            problem: problem.into(),
+            fix: fix.into(),
+        }
     }
 }
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Mistake { file, key, problem, fix } = self;
+        let Mistake {
+            file,
+            key,
+            problem,
+            fix,
+        } = self;
         write!(f, "{file}: {key}: {problem}; {fix}")
     }
 }

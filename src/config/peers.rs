@@ -17,13 +17,29 @@ pub(super) fn check(
     more: &[PeerFile],
     own: Option<&Domain>,
 ) -> Vec<Peer> {
-    let mut peers: Vec<Peer> = written.iter().enumerate().filter_map(|(at, peer)| one(reader, at, peer)).collect();
+    let mut peers: Vec<Peer> = written
+        .iter()
+        .enumerate()
+        .filter_map(|(at, peer)| one(reader, at, peer))
+        .collect();
     refuse(reader, &peers, 0, own);
     for file in more {
-        let ground = Ground { file: &file.file, folder: &file.folder, is_local: reader.ground.is_local };
-        let mut reader = Reader { ground: &ground, mistakes: reader.mistakes };
+        let ground = Ground {
+            file: &file.file,
+            folder: &file.folder,
+            is_local: reader.ground.is_local,
+        };
+        let mut reader = Reader {
+            ground: &ground,
+            mistakes: reader.mistakes,
+        };
         let known = peers.len();
-        peers.extend(file.peers.iter().enumerate().filter_map(|(at, peer)| one(&mut reader, at, peer)));
+        peers.extend(
+            file.peers
+                .iter()
+                .enumerate()
+                .filter_map(|(at, peer)| one(&mut reader, at, peer)),
+        );
         refuse(&mut reader, &peers, known, own);
     }
     peers
@@ -41,7 +57,10 @@ fn one(reader: &mut Reader<'_>, at: usize, written: &PeerSection) -> Option<Peer
     reader.not_yet(&key("audio_only"), written.audio_only == Some(true));
     reader.not_yet(&key("expires"), written.expires.is_some());
     reader.not_yet(&key("require_post_quantum"), written.require_post_quantum == Some(true));
-    reader.not_yet(&key("require_authenticated"), written.require_authenticated == Some(true));
+    reader.not_yet(
+        &key("require_authenticated"),
+        written.require_authenticated == Some(true),
+    );
     reader.not_yet(&key("allow_private"), written.allow_private == Some(true));
     reader.not_yet(&key("limits"), written.limits.is_some());
     Some(Peer {
@@ -59,7 +78,11 @@ fn trust(reader: &mut Reader<'_>, key: &str, written: &PeerSection) -> Option<Tr
         (None, Some(pins)) if !pins.is_empty() => {
             let read: Vec<_> = pins.iter().filter_map(|text| pin(text)).collect();
             if read.len() != pins.len() {
-                reader.mistake(key, "a pin is none", "write \"sha256/…\" as `anchor-sft cert show` prints it");
+                reader.mistake(
+                    key,
+                    "a pin is none",
+                    "write \"sha256/…\" as `anchor-sft cert show` prints it",
+                );
                 return None;
             }
             Some(Trust::Pins(read))
@@ -105,13 +128,25 @@ fn refuse(reader: &mut Reader<'_>, peers: &[Peer], new: usize, own: Option<&Doma
     for (at, peer) in peers.iter().enumerate() {
         let twice = !seen.insert(&peer.domain);
         if at >= new && twice {
-            reader.mistake("federation.peer", format!("{} is listed twice", peer.domain), "remove one");
+            reader.mistake(
+                "federation.peer",
+                format!("{} is listed twice", peer.domain),
+                "remove one",
+            );
         }
         if at >= new && Some(&peer.domain) == own {
-            reader.mistake("federation.peer", format!("{} is this SFT's own domain", peer.domain), "remove it");
+            reader.mistake(
+                "federation.peer",
+                format!("{} is this SFT's own domain", peer.domain),
+                "remove it",
+            );
         }
     }
     if peers.len() > MAX_LINKS && new <= MAX_LINKS {
-        reader.mistake("federation.peer", format!("{} peers are too many", peers.len()), format!("list at most {MAX_LINKS}"));
+        reader.mistake(
+            "federation.peer",
+            format!("{} peers are too many", peers.len()),
+            format!("list at most {MAX_LINKS}"),
+        );
     }
 }

@@ -48,7 +48,10 @@ fn scaled(text: &str, units: &[(&str, u64)], allowed: &'static str) -> Result<u6
     }
     let number: u64 = number.parse().map_err(|_| BadQuantity::TooLarge)?;
     let unit = unit.trim_start();
-    let (_, factor) = units.iter().find(|(name, _)| *name == unit).ok_or(BadQuantity::Unit(allowed))?;
+    let (_, factor) = units
+        .iter()
+        .find(|(name, _)| *name == unit)
+        .ok_or(BadQuantity::Unit(allowed))?;
     number.checked_mul(*factor).ok_or(BadQuantity::TooLarge)
 }
 
@@ -56,8 +59,13 @@ impl FromStr for Span {
     type Err = BadQuantity;
 
     fn from_str(text: &str) -> Result<Span, BadQuantity> {
-        const UNITS: &[(&str, u64)] =
-            &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+        const UNITS: &[(&str, u64)] = &[
+            ("ms", 1),
+            ("s", 1000),
+            ("m", 60_000),
+            ("h", 3_600_000),
+            ("d", 86_400_000),
+        ];
         scaled(text, UNITS, "ms, s, m, h, d").map(|ms| Span(Duration::from_millis(ms)))
     }
 }
@@ -75,8 +83,12 @@ impl FromStr for Rate {
     type Err = BadQuantity;
 
     fn from_str(text: &str) -> Result<Rate, BadQuantity> {
-        const UNITS: &[(&str, u64)] =
-            &[("bit/s", 1), ("kbit/s", 1000), ("Mbit/s", 1_000_000), ("Gbit/s", 1_000_000_000)];
+        const UNITS: &[(&str, u64)] = &[
+            ("bit/s", 1),
+            ("kbit/s", 1000),
+            ("Mbit/s", 1_000_000),
+            ("Gbit/s", 1_000_000_000),
+        ];
         scaled(text, UNITS, "bit/s, kbit/s, Mbit/s, Gbit/s").map(|bits| Rate(Bitrate(bits)))
     }
 }
@@ -142,7 +154,10 @@ mod tests {
         assert_eq!("64 KB".parse::<Size>(), Err(BadQuantity::Unit("B, KiB, MiB, GiB")));
         assert_eq!("200 Mbit/s".parse(), Ok(Rate(Bitrate(200_000_000))));
         assert_eq!("2500 kbit/s".parse(), Ok(Rate(Bitrate::kbps(2500))));
-        assert_eq!("200 MB/s".parse::<Rate>(), Err(BadQuantity::Unit("bit/s, kbit/s, Mbit/s, Gbit/s")));
+        assert_eq!(
+            "200 MB/s".parse::<Rate>(),
+            Err(BadQuantity::Unit("bit/s, kbit/s, Mbit/s, Gbit/s"))
+        );
         assert_eq!("50/s".parse(), Ok(PerSecond(50)));
     }
 }
