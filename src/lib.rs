@@ -13,6 +13,7 @@ pub mod conference;
 pub mod federation;
 pub mod ids;
 pub mod limits;
+pub mod net;
 pub mod proto;
 pub mod relay;
 pub mod select;
