@@ -12,6 +12,7 @@
 pub mod admin;
 pub mod api;
 pub mod cli;
+pub mod conference;
 pub mod config;
 pub mod federation;
 pub mod ids;
