@@ -10,6 +10,8 @@ import { displayName } from './tile.js';
 
 const STATS_MS = 1000;
 const LEVELS_MS = 200;
+// So many packets without one encrypted frame are no start-up effect.
+const UNSEALED_PACKETS = 20;
 const element = (id) => document.getElementById(id);
 
 class App {
@@ -125,8 +127,20 @@ class App {
     if (!this.call.session) return;
     this.latest = await this.#reader.read(this.call.session);
     this.call.encryption.layers(this.latest.send.filter((entry) => entry.rid).map((entry) => [entry.ssrc, entry.rid]));
+    await this.#verifyEncryption();
+    if (!this.call?.session) return;
     if (!this.call.muted) this.call.people.setLevel(this.call.userid, this.latest.level, performance.now());
     this.view.renderStats(this.latest);
+  }
+
+  /** A browser that ignores our transform would send in the clear without a word: then we leave. */
+  async #verifyEncryption() {
+    const { sealed } = await this.call.encryption.counters();
+    const sent = (kind) => this.latest.send.some((entry) => entry.kind === kind && entry.packetsSent > UNSEALED_PACKETS);
+    if (!['audio', 'video'].some((kind) => sent(kind) && sealed[kind] === 0)) return;
+    await this.leave();
+    element('ended-title').textContent = 'Encryption did not start';
+    element('ended-text').textContent = 'This browser did not encrypt what it sent, so the call was ended. Use another browser.';
   }
 
   #levels() {
