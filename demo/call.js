@@ -230,6 +230,7 @@ export class Call extends EventTarget {
 
   #takeRoster(roster) {
     this.people.setRoster(roster);
+    this.people.setProps(this.userid, this.#props(), this.#name);
     this.encryption.roster(roster, this.userid);
     this.session.send(this.signalling.write('CONFPART', acceptance(roster, this.userid)));
     this.select();
