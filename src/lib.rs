@@ -11,6 +11,7 @@
 
 pub mod admin;
 pub mod api;
+pub mod cert;
 pub mod cli;
 pub mod conference;
 pub mod config;

@@ -2,6 +2,8 @@
 
 pub mod clock;
 pub mod entropy;
+pub mod files;
 pub mod quic;
+pub mod state;
 pub mod tls;
 pub mod udp;
