@@ -182,15 +182,21 @@ impl Batch {
     pub fn datagrams(&mut self) -> impl Iterator<Item = (Path, &mut [u8])> {
         let (socket, any_address) = (self.socket, self.any_address);
         let slots = self.memory.chunks_exact_mut(SLOT);
-        self.metas.iter().take(self.filled).zip(slots).flat_map(move |(meta, slot)| {
-            let path = Path {
-                remote: canonical(meta.addr),
-                socket,
-                local: meta.dst_ip.filter(|_| any_address).map(|ip| ip.to_canonical()),
-            };
-            let filled = slot.get_mut(..meta.len).unwrap_or_default();
-            filled.chunks_mut(meta.stride.max(1)).map(move |datagram| (path, datagram))
-        })
+        self.metas
+            .iter()
+            .take(self.filled)
+            .zip(slots)
+            .flat_map(move |(meta, slot)| {
+                let path = Path {
+                    remote: canonical(meta.addr),
+                    socket,
+                    local: meta.dst_ip.filter(|_| any_address).map(|ip| ip.to_canonical()),
+                };
+                let filled = slot.get_mut(..meta.len).unwrap_or_default();
+                filled
+                    .chunks_mut(meta.stride.max(1))
+                    .map(move |datagram| (path, datagram))
+            })
     }
 }
 
@@ -220,11 +226,16 @@ mod tests {
     }
 
     fn runtime() -> tokio::runtime::Runtime {
-        tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap()
+        tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .unwrap()
     }
 
     async fn received(socket: &Socket, batch: &mut Batch) -> Vec<(Path, Vec<u8>)> {
-        std::future::poll_fn(|context| socket.poll_readable(context)).await.unwrap();
+        std::future::poll_fn(|context| socket.poll_readable(context))
+            .await
+            .unwrap();
         socket.receive(batch).unwrap();
         batch.datagrams().map(|(path, bytes)| (path, bytes.to_vec())).collect()
     }
