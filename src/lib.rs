@@ -9,6 +9,7 @@
 //!
 //! Start at [`relay`] for what an SFT does, at `server` for how it is put together.
 
+pub mod cert;
 pub mod conference;
 pub mod federation;
 pub mod ids;

@@ -207,6 +207,7 @@ mod tests {
     #[test]
     fn a_capability_opens_exactly_one_conference_of_one_domain_with_one_key() {
         let (old, new) = (Key::new([1; 32]), Key::new([2; 32]));
+        let (only_old, both) = ([old.clone()], [new.clone(), old.clone()]);
         let (here, id) = (domain("a.example"), conference("c1"));
         let tuple = Tuple::parse(&issue(&old, &here, &id, tag("sft-0"))).unwrap();
         let capability = tuple.capability.as_str();
@@ -219,30 +220,23 @@ mod tests {
             1,
         );
         for (keys, at, conference_id, given, expected, why) in [
-            (&[old.clone()][..], &here, "c1", capability, true, "as issued"),
-            (
-                &[new.clone(), old.clone()],
-                &here,
-                "c1",
-                capability,
-                true,
-                "the older key, while rotating",
-            ),
+            (&only_old[..], &here, "c1", capability, true, "as issued"),
+            (&both, &here, "c1", capability, true, "the older key, while rotating"),
             (&[new], &here, "c1", capability, false, "a key that never issued it"),
             (&[], &here, "c1", capability, false, "no key"),
-            (&[old.clone()], &here, "c2", capability, false, "another conference"),
+            (&only_old, &here, "c2", capability, false, "another conference"),
             (
-                &[old.clone()],
+                &only_old,
                 &domain("b.example"),
                 "c1",
                 capability,
                 false,
                 "another domain",
             ),
-            (&[old.clone()], &here, "c1", &bent, false, "another last byte"),
-            (&[old.clone()], &here, "c1", &moved, false, "another node"),
-            (&[old.clone()], &here, "c1", "", false, "nothing"),
-            (&[old.clone()], &here, "c1", &capability[..24], false, "a part of it"),
+            (&only_old, &here, "c1", &bent, false, "another last byte"),
+            (&only_old, &here, "c1", &moved, false, "another node"),
+            (&only_old, &here, "c1", "", false, "nothing"),
+            (&only_old, &here, "c1", &capability[..24], false, "a part of it"),
         ] {
             assert_eq!(verify(keys, at, &conference(conference_id), given), expected, "{why}");
         }
