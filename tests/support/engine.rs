@@ -12,6 +12,7 @@ use rtc::peer_connection::configuration::interceptor_registry::{
 use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_OPUS, MIME_TYPE_RTX, MIME_TYPE_VP8, MediaEngine};
 use rtc::peer_connection::configuration::setting_engine::{SettingEngine, SettingEngineBuilder};
 use rtc::peer_connection::{RTCPeerConnection, RTCPeerConnectionBuilder};
+use rtc::peer_connection::transport::RTCDtlsRole;
 use rtc::rtp_transceiver::rtp_sender::{
     RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
     RTCRtpHeaderExtensionCapability, RtpCodecKind,
@@ -48,8 +49,12 @@ pub fn connection(now: Instant) -> Result<RTCPeerConnection> {
         .build(now)
 }
 
+/// The SFT is the DTLS server, always (webrtc-rs would answer `passive` to an ICE-lite peer).
 fn settings() -> SettingEngine {
-    SettingEngineBuilder::new().with_include_loopback_candidate(true).build()
+    SettingEngineBuilder::new()
+        .with_include_loopback_candidate(true)
+        .with_answering_dtls_role(RTCDtlsRole::Client)
+        .build()
 }
 
 fn media() -> Result<MediaEngine> {

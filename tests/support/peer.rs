@@ -44,6 +44,8 @@ pub struct Peer {
     connection: RTCPeerConnection,
     socket: UdpSocket,
     local: SocketAddr,
+    /// The socket was full.
+    unsent: Option<TaggedBytesMut>,
     channel: Option<RTCDataChannelId>,
     audio: RTCRtpSenderId,
     video: RTCRtpSenderId,
@@ -79,6 +81,7 @@ impl Peer {
             connection,
             socket,
             local,
+            unsent: None,
             channel: None,
             audio,
             video,
@@ -88,9 +91,9 @@ impl Peer {
     }
 
     /// Runs the transport until something happened.
-    pub async fn next(&mut self, happened: &mut Vec<Happened>) -> io::Result<()> {
-        while happened.is_empty() {
-            self.flush(happened).await?;
+    pub async fn next(&mut self, happened: &mut Vec<Happened>) {
+        loop {
+            self.flush(happened);
             if !happened.is_empty() {
                 break;
             }
@@ -102,9 +105,9 @@ impl Peer {
                     drop(self.connection.handle_timeout(now()));
                 }
                 received = self.socket.recv_from(&mut self.buffer) => self.receive(received),
+                _ = self.socket.writable(), if self.unsent.is_some() => {}
             }
         }
-        Ok(())
     }
 
     fn receive(&mut self, received: io::Result<(usize, SocketAddr)>) {
@@ -125,10 +128,14 @@ impl Peer {
     }
 
     /// Sends what waits and tells what happened.
-    pub async fn flush(&mut self, happened: &mut Vec<Happened>) -> io::Result<()> {
-        while let Some(datagram) = self.connection.poll_write() {
-            // A dead SFT must not end the loop.
-            drop(self.socket.send_to(&datagram.message, datagram.transport.peer_addr).await);
+    pub fn flush(&mut self, happened: &mut Vec<Happened>) {
+        while let Some(datagram) = self.unsent.take().or_else(|| self.connection.poll_write()) {
+            let sent = self.socket.try_send_to(&datagram.message, datagram.transport.peer_addr);
+            // Other errors are of an SFT that was killed; it may come back.
+            if sent.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+                self.unsent = Some(datagram);
+                break;
+            }
         }
         while let Some(event) = self.connection.poll_event() {
             happened.extend(self.event(event));
@@ -136,7 +143,6 @@ impl Peer {
         while let Some(TaggedRTCMessage { message, .. }) = self.connection.poll_read() {
             read(message, happened);
         }
-        Ok(())
     }
 
     fn event(&mut self, event: RTCPeerConnectionEvent) -> Option<Happened> {
@@ -175,9 +181,9 @@ impl Peer {
     }
 
     /// Ends the transport as a closing page does.
-    pub async fn close(mut self) {
+    pub fn close(mut self) {
         drop(self.connection.close());
-        drop(self.flush(&mut Vec::new()).await);
+        self.flush(&mut Vec::new());
     }
 }
 

@@ -362,7 +362,7 @@ impl Life {
         let mut happened = Vec::new();
         loop {
             tokio::select! {
-                ran = self.peer.next(&mut happened) => if ran.is_err() { break },
+                () = self.peer.next(&mut happened) => {}
                 _ = audio.tick() => self.send(Kind::Audio),
                 _ = video.tick() => self.send(Kind::Video),
                 _ = ping.tick() => self.peer.say(self.speaker.ping().to_string()),
@@ -371,12 +371,10 @@ impl Life {
                     None => break,
                 },
             }
-            if self.peer.flush(&mut happened).await.is_err() {
-                break;
-            }
-            happened.drain(..).collect::<Vec<_>>().into_iter().for_each(|event| self.note(event));
+            self.peer.flush(&mut happened);
+            happened.drain(..).for_each(|event| self.note(event));
         }
-        self.peer.close().await;
+        self.peer.close();
     }
 
     fn send(&mut self, kind: Kind) {
