@@ -20,14 +20,22 @@ async fn two_clients_hear_and_see_each_other() {
     alice.until("its channel is open", BOUND, |view| view.open).await;
     let bob = Client::join(Join::new(&sft, &conference, "bob")).await.unwrap();
     for client in [&alice, &bob] {
-        client.until("both are listed", BOUND, |view| view.users().len() == 2).await;
+        client
+            .until("both are listed", BOUND, |view| view.users().len() == 2)
+            .await;
     }
     alice.select(&[("bob", Quality::High)]);
     bob.select(&[("alice", Quality::Low)]);
-    alice.until("it hears bob", BOUND, |view| view.hears("bob", Stream::Audio)).await;
-    alice.until("it sees bob", BOUND, |view| view.hears("bob", Stream::High)).await;
-    bob.until("it sees alice", BOUND, |view| view.hears("alice", Stream::Low)).await;
-    bob.until("it knows alice's props", BOUND, |view| view.props.contains_key("alice")).await;
+    alice
+        .until("it hears bob", BOUND, |view| view.hears("bob", Stream::Audio))
+        .await;
+    alice
+        .until("it sees bob", BOUND, |view| view.hears("bob", Stream::High))
+        .await;
+    bob.until("it sees alice", BOUND, |view| view.hears("alice", Stream::Low))
+        .await;
+    bob.until("it knows alice's props", BOUND, |view| view.props.contains_key("alice"))
+        .await;
     bob.hangup(BOUND).await;
     alice.until("bob is gone", BOUND, |view| view.users().len() == 1).await;
 }

@@ -11,8 +11,8 @@ use rtc::peer_connection::configuration::interceptor_registry::{
 };
 use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_OPUS, MIME_TYPE_RTX, MIME_TYPE_VP8, MediaEngine};
 use rtc::peer_connection::configuration::setting_engine::{SettingEngine, SettingEngineBuilder};
-use rtc::peer_connection::{RTCPeerConnection, RTCPeerConnectionBuilder};
 use rtc::peer_connection::transport::RTCDtlsRole;
+use rtc::peer_connection::{RTCPeerConnection, RTCPeerConnectionBuilder};
 use rtc::rtp_transceiver::rtp_sender::{
     RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
     RTCRtpHeaderExtensionCapability, RtpCodecKind,
@@ -107,7 +107,13 @@ pub fn audio_track(ssrc: u32) -> MediaStreamTrack {
 
 /// The camera: one encoding a layer, or a single one without RID.
 pub fn video_track(layers: &[(Stream, u32)]) -> MediaStreamTrack {
-    let rid = |stream: Stream| if layers.len() > 1 { stream.rid().unwrap_or("") } else { "" };
+    let rid = |stream: Stream| {
+        if layers.len() > 1 {
+            stream.rid().unwrap_or("")
+        } else {
+            ""
+        }
+    };
     let encodings = layers.iter().map(|&(stream, ssrc)| encoding(vp8(), rid(stream), ssrc));
     track("video", RtpCodecKind::Video, encodings.collect())
 }

@@ -211,7 +211,11 @@ fn read(message: RTCMessage, happened: &mut Vec<Happened>) {
 }
 
 fn ssrcs(simulcast: bool) -> Vec<(Stream, u32)> {
-    let layers: &[Stream] = if simulcast { &[Stream::Low, Stream::High] } else { &[Stream::High] };
+    let layers: &[Stream] = if simulcast {
+        &[Stream::Low, Stream::High]
+    } else {
+        &[Stream::High]
+    };
     let streams = [Stream::Audio].into_iter().chain(layers.iter().copied());
     streams.map(|stream| (stream, rand::random())).collect()
 }

@@ -112,10 +112,7 @@ impl Publisher {
     /// The next frame of every layer.
     pub fn video(&mut self) -> Vec<Packet> {
         let (user, shape, simulcast) = (self.user.clone(), self.shape, self.simulcast);
-        let layers = self
-            .outgoing
-            .iter_mut()
-            .filter(|(stream, _)| stream.rid().is_some());
+        let layers = self.outgoing.iter_mut().filter(|(stream, _)| stream.rid().is_some());
         let frames = layers.flat_map(|(&stream, out)| out.frame(&user, stream, shape, simulcast));
         frames.collect()
     }
@@ -144,7 +141,11 @@ impl Outgoing {
     }
 
     fn frame(&mut self, user: &str, stream: Stream, shape: Shape, simulcast: bool) -> Vec<Packet> {
-        let count = if stream == Stream::Low { 1 } else { shape.packets_per_frame };
+        let count = if stream == Stream::Low {
+            1
+        } else {
+            shape.packets_per_frame
+        };
         let key = self.key_frame_due || self.frame.is_multiple_of(FRAMES_PER_KEY_FRAME);
         let mut packets = Vec::new();
         for at in 0..count {
@@ -181,7 +182,11 @@ fn descriptor(first: bool, last: bool, key: bool, frame: u32) -> Vec<u8> {
     if first {
         let [low, high, ..] = frame.to_le_bytes();
         bytes.extend([0x01, low, high]);
-        bytes.extend(if key { vec![0x02, 0x80, 0x01, 0x68] } else { vec![1 << 2] });
+        bytes.extend(if key {
+            vec![0x02, 0x80, 0x01, 0x68]
+        } else {
+            vec![1 << 2]
+        });
     }
     bytes
 }

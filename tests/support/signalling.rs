@@ -128,7 +128,10 @@ impl Speaker {
     /// `PROPSYNC`.
     pub fn props(&self, props: &[(&str, &str)]) -> Value {
         let mut message = self.envelope("PROPSYNC", false);
-        message["props"] = props.iter().map(|&(name, value)| (name.to_owned(), json!(value))).collect();
+        message["props"] = props
+            .iter()
+            .map(|&(name, value)| (name.to_owned(), json!(value)))
+            .collect();
         message
     }
 
@@ -165,7 +168,10 @@ pub fn read(text: &str) -> Option<Told> {
         "PROPSYNC" => {
             let props = message["props"].as_object()?.iter();
             let text = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
-            Told::Props(message["src_userid"].as_str()?.to_owned(), props.filter_map(text).collect())
+            Told::Props(
+                message["src_userid"].as_str()?.to_owned(),
+                props.filter_map(text).collect(),
+            )
         }
         "PING" if response => Told::Pong,
         "HANGUP" => Told::Hangup(response),

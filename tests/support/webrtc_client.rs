@@ -164,6 +164,8 @@ pub struct View {
     pub hung_up: bool,
     /// Key frames that were asked of us, by stream.
     pub picture_lost: BTreeMap<Stream, usize>,
+    /// It sends no media.
+    pub silent: bool,
     /// Packets sent, by stream.
     pub sent: Counters,
     /// Packets received, in order of arrival.
@@ -234,7 +236,11 @@ impl Client {
             speaker: join.speaker(),
             peer: answered.peer,
             publisher,
-            ssrcs: answered.ssrcs.into_iter().map(|(stream, ssrc)| (ssrc, stream)).collect(),
+            ssrcs: answered
+                .ssrcs
+                .into_iter()
+                .map(|(stream, ssrc)| (ssrc, stream))
+                .collect(),
             publishing: true,
             view: shown,
         };
@@ -297,7 +303,10 @@ impl Client {
 
     /// Asks for the video of these users, in the order of the slots.
     pub fn select(&self, wanted: &[(&str, Quality)]) {
-        let wanted: Vec<_> = wanted.iter().map(|&(user, quality)| (user.to_owned(), quality)).collect();
+        let wanted: Vec<_> = wanted
+            .iter()
+            .map(|&(user, quality)| (user.to_owned(), quality))
+            .collect();
         self.order(Command::Say(self.join.speaker().select(&wanted)));
     }
 
@@ -309,6 +318,13 @@ impl Client {
     /// Stops or resumes sending media.
     pub fn publish(&self, on: bool) {
         self.order(Command::Publish(on));
+    }
+
+    /// Stops sending media; from its return on, the counters stand still.
+    pub async fn fall_silent(&self) {
+        self.publish(false);
+        let bound = Duration::from_secs(5);
+        self.until("it falls silent", bound, |view| view.silent).await;
     }
 
     /// Forgets the packets received so far.
@@ -393,13 +409,18 @@ impl Life {
         });
     }
 
+    fn set_publishing(&mut self, on: bool) {
+        self.publishing = on;
+        self.view.send_modify(|view| view.silent = !on);
+    }
+
     fn obey(&mut self, order: Command) {
         match order {
             Command::Say(message) => self.peer.say(message.to_string()),
-            Command::Publish(on) => self.publishing = on,
+            Command::Publish(on) => self.set_publishing(on),
             Command::Forget => self.view.send_modify(|view| view.received.clear()),
             Command::Hangup => {
-                self.publishing = false;
+                self.set_publishing(false);
                 self.peer.say(self.speaker.hangup().to_string());
             }
         }
@@ -414,7 +435,8 @@ impl Life {
             Happened::PictureLost(ssrc) => {
                 self.publisher.ask_key_frame(ssrc);
                 if let Some(&stream) = self.ssrcs.get(&ssrc) {
-                    self.view.send_modify(|view| *view.picture_lost.entry(stream).or_default() += 1);
+                    self.view
+                        .send_modify(|view| *view.picture_lost.entry(stream).or_default() += 1);
                 }
             }
         }
@@ -422,7 +444,12 @@ impl Life {
 
     fn opened(&mut self) {
         let label = self.peer.label().unwrap_or_default();
-        let props = [("videosend", "true"), ("screensend", "false"), ("muted", "false"), ("audiocbr", "false")];
+        let props = [
+            ("videosend", "true"),
+            ("screensend", "false"),
+            ("muted", "false"),
+            ("audiocbr", "false"),
+        ];
         self.peer.say(self.speaker.props(&props).to_string());
         self.peer.say(self.speaker.ping().to_string());
         self.view.send_modify(|view| {
