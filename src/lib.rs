@@ -9,10 +9,13 @@
 //!
 //! Start at [`relay`] for what an SFT does, at `server` for how it is put together.
 
+pub mod conference;
 pub mod federation;
 pub mod ids;
 pub mod limits;
+pub mod net;
 pub mod proto;
 pub mod relay;
+pub mod select;
 pub mod session;
 pub mod units;
