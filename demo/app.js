@@ -174,6 +174,7 @@ const app = new App();
  * select(list)       watches exactly these: [{ person, quality: 'low' | 'high' | 'auto' }]
  * pin(person)        shows one large; null: nobody
  * mute(on), camera(on)
+ * breakTransport()   closes the transport behind the call's back, as a lost network does
  * invitation(page)   { own, other }: links for people of this domain and, with the address of their page, of another one
  */
 window.anchor = {
@@ -185,6 +186,7 @@ window.anchor = {
   pin: (person) => app.call.pin(person && find(app.call, person).userid),
   mute: (on) => app.call.mute(on),
   camera: (on) => app.call.setCamera(on),
+  breakTransport: () => app.call.session?.lose('closed by a test'),
   invitation: (page) => invite(app.view.panel.links(), page),
 };
 

@@ -42,7 +42,8 @@ export class Call extends EventTarget {
   #pinger = 0;
   #wake = () => {};
   #end = () => {};
-  #name = '';
+  /** The own display name. */
+  name = '';
   #sealedName = '';
   #nameKey = null;
 
@@ -67,9 +68,9 @@ export class Call extends EventTarget {
 
   /** Joins under a display name and stays until `leave`. */
   async join(name) {
-    this.#name = name;
-    this.#nameKey = await nameKey(await importConferenceKey(this.link.key), this.link.conference);
-    this.#sealedName = await sealName(this.#nameKey, name);
+    this.name = name;
+    this.nameKey = await nameKey(await importConferenceKey(this.link.key), this.link.conference);
+    this.#sealedName = await sealName(this.nameKey, name);
     this.media.mute(this.muted);
     this.#setPhase('connecting');
     await this.#keepConnected();
@@ -230,7 +231,7 @@ export class Call extends EventTarget {
 
   #takeRoster(roster) {
     this.people.setRoster(roster);
-    this.people.setProps(this.userid, this.#props(), this.#name);
+    this.people.setProps(this.userid, this.#props(), this.name);
     this.encryption.roster(roster, this.userid);
     this.session.send(this.signalling.write('CONFPART', acceptance(roster, this.userid)));
     this.select();
@@ -238,7 +239,7 @@ export class Call extends EventTarget {
 
   async #takeProps({ src_userid: userid, props }) {
     if (!props || !this.people.find(userid)) return;
-    const name = props.name ? await openName(this.#nameKey, props.name) : null;
+    const name = props.name ? await openName(this.nameKey, props.name) : null;
     this.people.setProps(userid, props, name);
     this.#changed();
   }
@@ -269,7 +270,7 @@ export class Call extends EventTarget {
   #tellProps() {
     const props = this.#props();
     this.session?.send(this.signalling.write('PROPSYNC', { resp: false, props }));
-    this.people.setProps(this.userid, props, this.#name);
+    this.people.setProps(this.userid, props, this.name);
     this.#changed();
   }
 

@@ -90,22 +90,23 @@ export class Session extends EventTarget {
       this.dispatchEvent(new CustomEvent('open'));
     };
     channel.onmessage = (event) => this.dispatchEvent(new CustomEvent('message', { detail: event.data }));
-    channel.onclose = () => this.#lose('the data channel closed');
+    channel.onclose = () => this.lose('the data channel closed');
   }
 
   #watch() {
     const state = this.connection.connectionState;
-    if (state === 'failed' || state === 'closed') this.#lose('the connection failed');
+    if (state === 'failed' || state === 'closed') this.lose('the connection failed');
     if (state === 'disconnected') this.#limit(HEALING_LIMIT_MS, 'the connection broke');
     if (state === 'connected' && this.#channel?.readyState === 'open') clearTimeout(this.#timer);
   }
 
   #limit(milliseconds, why) {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#lose(why), milliseconds);
+    this.#timer = setTimeout(() => this.lose(why), milliseconds);
   }
 
-  #lose(why) {
+  /** Ends the transport, with the event `lost`. */
+  lose(why) {
     if (this.#over) return;
     this.close();
     this.dispatchEvent(new CustomEvent('lost', { detail: why }));

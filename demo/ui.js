@@ -53,8 +53,8 @@ export class View {
   }
 
   #alone() {
-    const { userid, muted, camera } = this.call;
-    return { userid, name: 'You', domain: '', muted, camera, choice: 'auto', speaking: false, failing: false };
+    const { userid, muted, camera, name } = this.call;
+    return { userid, name, domain: '', muted, camera, choice: 'auto', speaking: false, failing: false };
   }
 
   #dropTiles(people) {

@@ -13,6 +13,9 @@ const REFERENCE: &str = include_str!("../config/anchor-sft.toml");
 const NEEDED: &str = "domain = \"a.example\"\nsignalling.public_url = \"https://sft.a.example\"\n\
                       media.advertise = [\"203.0.113.20\"]\n";
 
+const FEDERATION: &str = "[federation]\ncertificate = \"a.pem\"\nprivate_key = \"a.key\"\n";
+const PEER: &str = "[[federation.peer]]\ndomain = \"b.example\"\ntrust = \"b.pem\"\naddress = \"b.example:9191\"\n";
+
 fn read(text: &str) -> (FileConfig, Vec<Mistake>) {
     let mut mistakes = Vec::new();
     let table = file::parse("anchor-sft.toml", text).expect("it is TOML");
@@ -73,75 +76,50 @@ fn the_reference_names_every_key() {
 
 #[test]
 fn a_key_whose_part_does_not_exist_is_never_ignored() {
-    let peer = "[[federation.peer]]\ndomain = \"b.example\"\ntrust = \"b.pem\"\naddress = \"b.example:9191\"\n";
-    let federation = "[federation]\ncertificate = \"a.pem\"\nprivate_key = \"a.key\"\n";
-    for (key, text) in [
-        ("signalling.auth.required", "signalling.auth.required = true"),
-        ("signalling.auth.secret_file", "signalling.auth.secret_file = \"x\""),
-        (
-            "signalling.tls",
-            "signalling.tls = { certificate = \"a\", private_key = \"b\" }",
-        ),
-        (
-            "signalling.trusted_proxies",
-            "signalling.trusted_proxies = [\"10.0.0.1\"]",
-        ),
-        (
-            "signalling.version_blacklist",
-            "signalling.version_blacklist = [\"3.0\"]",
-        ),
-        ("media.workers", "media.workers = 2"),
-        ("admin.socket", "admin.socket = \"/run/x\""),
-        ("admin.listen", "admin.listen = \"127.0.0.1:8586\""),
-        ("admin.token_file", "admin.token_file = \"x\""),
-        ("drain.deadline", "drain.deadline = \"30m\""),
-        ("registry.redis_url", "registry.redis_url = \"redis://127.0.0.1\""),
-        ("federation.exchange", &format!("{federation}exchange = \"demand\"")),
-        (
-            "federation.max_link_age",
-            &format!("{federation}max_link_age = \"24h\""),
-        ),
-        ("federation.audit_log", &format!("{federation}audit_log = \"x\"")),
-        (
-            "federation.audit_on_full",
-            &format!("{federation}audit_on_full = \"continue\""),
-        ),
-        (
-            "federation.peer[0].audio_only",
-            &format!("{federation}{peer}audio_only = true"),
-        ),
-        (
-            "federation.peer[0].expires",
-            &format!("{federation}{peer}expires = 2027-01-01"),
-        ),
-        (
-            "federation.peer[0].require_post_quantum",
-            &format!("{federation}{peer}require_post_quantum = true"),
-        ),
-        (
-            "federation.peer[0].require_authenticated",
-            &format!("{federation}{peer}require_authenticated = true"),
-        ),
-        (
-            "federation.peer[0].allow_private",
-            &format!("{federation}{peer}allow_private = true"),
-        ),
-        (
-            "federation.peer[0].limits",
-            &format!("{federation}{peer}limits = {{ streams = 1 }}"),
-        ),
-    ] {
+    let told = |key: &str, text: &str| {
         let mistakes = checked(&format!("{NEEDED}{text}")).expect_err(key);
         assert_eq!(mistakes.len(), 1, "{mistakes:?}");
         assert_eq!(mistakes[0].key, key);
         assert!(mistakes[0].problem.ends_with("not in this version"), "{}", mistakes[0]);
+    };
+    for (key, value) in [
+        ("signalling.auth.required", "true"),
+        ("signalling.auth.secret_file", "\"x\""),
+        ("signalling.tls", "{ certificate = \"a\", private_key = \"b\" }"),
+        ("signalling.trusted_proxies", "[\"10.0.0.1\"]"),
+        ("signalling.version_blacklist", "[\"3.0\"]"),
+        ("media.workers", "2"),
+        ("admin.socket", "\"/run/x\""),
+        ("admin.listen", "\"127.0.0.1:8586\""),
+        ("admin.token_file", "\"x\""),
+        ("drain.deadline", "\"30m\""),
+        ("registry.redis_url", "\"redis://127.0.0.1\""),
+    ] {
+        told(key, &format!("{key} = {value}"));
     }
-    assert!(
-        checked(&format!(
-            "{NEEDED}{federation}exchange = \"all\"\n{peer}audio_only = false"
-        ))
-        .is_ok()
-    );
+    for (key, value) in [
+        ("exchange", "\"demand\""),
+        ("max_link_age", "\"24h\""),
+        ("audit_log", "\"x\""),
+        ("audit_on_full", "\"continue\""),
+    ] {
+        told(&format!("federation.{key}"), &format!("{FEDERATION}{key} = {value}"));
+    }
+    for (key, value) in [
+        ("audio_only", "true"),
+        ("expires", "2027-01-01"),
+        ("require_post_quantum", "true"),
+        ("require_authenticated", "true"),
+        ("allow_private", "true"),
+        ("limits", "{ streams = 1 }"),
+    ] {
+        told(
+            &format!("federation.peer[0].{key}"),
+            &format!("{FEDERATION}{PEER}{key} = {value}"),
+        );
+    }
+    let harmless = format!("{NEEDED}{FEDERATION}exchange = \"all\"\n{PEER}audio_only = false");
+    assert!(checked(&harmless).is_ok());
 }
 
 #[test]

@@ -247,7 +247,10 @@ impl Conference {
 
 /// Whether a packet is the key frame that was asked for, as far as it can be told.
 fn served(stream: &Stream, now: Instant, frame: FramePart) -> bool {
-    let late = stream.keyframes.last_asked().is_some_and(|asked| now >= asked + UNMARKED_WAIT);
+    let late = stream
+        .keyframes
+        .last_asked()
+        .is_some_and(|asked| now >= asked + UNMARKED_WAIT);
     frame == FramePart::KeyframeStart || (frame == FramePart::Unknown && late)
 }
 

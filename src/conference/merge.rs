@@ -50,14 +50,13 @@ impl Conference {
         for participant in described {
             self.seat_remote(ctx, port, participant);
         }
+        if self.roster_view() != before {
+            return self.order_changed(ctx, now);
+        }
         if fresh {
             self.tell_member(ctx, port);
         }
-        if self.roster_view() != before {
-            self.order_changed(ctx, now);
-        } else {
-            self.everyone_reconciled(ctx, now);
-        }
+        self.everyone_reconciled(ctx, now);
     }
 
     /// A member's first announcement makes the exchange go both ways; says whether it is the first.
@@ -120,7 +119,7 @@ impl Conference {
         if !unique_indexes(roster) {
             return self.complain(ctx, port, Rule::Malformed);
         }
-        let fresh = self.anchor_speaks(port);
+        self.anchor_speaks(port);
         let before = (self.order_view(), self.roster.stamp.clone());
         let (own, others): (Vec<&Entry>, Vec<&Entry>) = roster
             .participants
@@ -140,20 +139,16 @@ impl Conference {
         if before != (self.order_view(), self.roster.stamp.clone()) {
             self.tell_clients(ctx);
         }
-        if fresh {
-            self.forget_told(port);
-        }
         self.everyone_reconciled(ctx, now);
     }
 
-    fn anchor_speaks(&mut self, no: PortNo) -> bool {
+    fn anchor_speaks(&mut self, no: PortNo) {
         self.roster.alone = false;
-        let Some(port) = self.port_mut(no) else { return false };
-        let PortState::Leased { line, .. } = port.state else {
-            return false;
-        };
-        port.state = PortState::Ready { line };
-        true
+        if let Some(port) = self.port_mut(no)
+            && let PortState::Leased { line, .. } = port.state
+        {
+            port.state = PortState::Ready { line };
+        }
     }
 
     fn order_view(&self) -> Vec<(ParticipantId, Option<u32>, bool)> {

@@ -246,8 +246,10 @@ pub struct Conference {
     locals: Vec<Seat>,
     roster: Roster,
     ports: Vec<Port>,
-    // `None`: nothing to do unless something happens.
+    // When there is something to do; `None`: not unless something happens.
     wake: Option<Instant>,
+    // The wake that the owner was told of.
+    alarm: Option<Instant>,
 }
 
 impl Conference {
@@ -263,6 +265,7 @@ impl Conference {
             roster: Roster::default(),
             ports: Vec::new(),
             wake: None,
+            alarm: None,
         }
     }
 
@@ -295,10 +298,14 @@ impl Conference {
         self.roster.started = true;
     }
 
-    /// When [`Conference::handle_timeout`] is due; `None`: never, unless something happens.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Instant> {
-        self.wake
+    /// When [`Conference::handle_timeout`] is due, if that is sooner than the owner was told; `None`: nothing new.
+    pub fn take_alarm(&mut self) -> Option<Instant> {
+        let wake = self.wake?;
+        let sooner = self.alarm.is_none_or(|alarm| wake < alarm);
+        sooner.then(|| {
+            self.alarm = Some(wake);
+            wake
+        })
     }
 
     fn wake_at(&mut self, at: Instant) {
@@ -375,6 +382,7 @@ impl Conference {
             return;
         }
         self.wake = None;
+        self.alarm = None;
         self.ports_timeout(ctx, now);
         self.pictures_timeout(ctx, now);
     }

@@ -128,7 +128,9 @@ impl Receiver {
 
     /// A source's stream begins with new numbers.
     pub fn restart(&mut self, source: Seat, track: Track) {
-        let Track::Video(layer) = track else { return self.speakers.remove(source.0) };
+        let Track::Video(layer) = track else {
+            return self.speakers.remove(source.0);
+        };
         for slot in self.video.iter_mut().filter(|slot| slot.source == Some(source)) {
             slot.gate.renew(layer);
         }

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rand::RngExt;
 
+use crate::conference::participant::Participant;
 use crate::conference::port::PortNo;
 use crate::conference::seat::Seat;
 use crate::conference::{Conference, Context, Role, line_of};
@@ -121,7 +122,9 @@ impl Conference {
         let announcer = self.announcer();
         let text = self.roster_text(Start::Quiet);
         for seat in &self.locals {
-            let Some(receiver) = self.seats.at(*seat).and_then(|participant| participant.receiver()) else {
+            // A client that the anchor has not placed yet waits: it must find itself in the first roster it gets.
+            let placed = self.seats.at(*seat).filter(|participant| participant.index.is_some());
+            let Some(receiver) = placed.and_then(Participant::receiver) else {
                 continue;
             };
             let text = if announcer == Some(*seat) {
