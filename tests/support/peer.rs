@@ -56,6 +56,8 @@ pub struct Peer {
     pub closed: bool,
     /// Our DTLS failed.
     pub failed: bool,
+    /// The SCTP packets that went to the server.
+    pub packets: Vec<Vec<u8>>,
 }
 
 struct Srtp {
@@ -94,6 +96,7 @@ impl Peer {
             refused: Vec::new(),
             closed: false,
             failed: false,
+            packets: Vec::new(),
         }
     }
 
@@ -258,7 +261,7 @@ impl Peer {
                 }
                 dimpl::Output::ApplicationData(bytes) => {
                     let bytes = bytes.to_vec();
-                    self.from_dtls(now, bytes);
+                    self.take(now, bytes);
                     busy = true;
                 }
                 dimpl::Output::CloseNotify => self.closed = true,
@@ -282,7 +285,7 @@ impl Peer {
         busy
     }
 
-    fn from_dtls(&mut self, now: Instant, bytes: Vec<u8>) {
+    fn take(&mut self, now: Instant, bytes: Vec<u8>) {
         let event = self.endpoint.handle(now, NOWHERE, None, None, bytes.into());
         if let (Some((_, DatagramEvent::AssociationEvent(event))), Some((_, association))) =
             (event, &mut self.association)
@@ -308,16 +311,27 @@ impl Peer {
             };
             for packet in packets {
                 busy = true;
-                let _ = self.dtls.send_application_data(&packet);
-                // The queue of the crate is short: empty it packet by packet.
-                let mut buffer = vec![0; 4096];
-                while let dimpl::Output::Packet(bytes) = self.dtls.poll_output(&mut buffer) {
-                    self.outbox.push_back(bytes.to_vec());
-                }
+                self.packets.push(packet.to_vec());
+                self.encrypt(&packet);
             }
         }
         self.association = Some((handle, association));
         busy
+    }
+
+    /// Sends any bytes in place of an SCTP packet.
+    pub fn send_packet(&mut self, now: Instant, packet: &[u8]) {
+        self.failed |= self.dtls.handle_timeout(now).is_err();
+        self.encrypt(packet);
+    }
+
+    /// The queue of the crate is short: it is emptied packet by packet.
+    fn encrypt(&mut self, packet: &[u8]) {
+        let _ = self.dtls.send_application_data(packet);
+        let mut buffer = vec![0; 4096];
+        while let dimpl::Output::Packet(bytes) = self.dtls.poll_output(&mut buffer) {
+            self.outbox.push_back(bytes.to_vec());
+        }
     }
 
     fn read(&mut self, association: &mut Association, id: u16) {
@@ -374,7 +388,7 @@ impl Srtp {
     }
 }
 
-fn sha256(bytes: &[u8]) -> [u8; 32] {
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     digest::digest(&digest::SHA256, bytes).as_ref().try_into().unwrap()
 }
 
