@@ -133,7 +133,7 @@ export class View {
     const retry = { label: 'Try now', run: () => this.call.retryNow() };
     const invite = { label: 'Invite people', run: () => this.panel.open(true, true) };
     if (phase === 'waiting') {
-      const text = `The call is held in ${anchor}, and nobody is there yet. You will be let in when it starts.`;
+      const text = `The call is held in ${anchor}: ${detail}. You will be let in as soon as that changes.`;
       return { title: 'Waiting for the other domain…', text, busy: true };
     }
     if (phase === 'refused') return { title: 'You cannot join this call', text: detail };
@@ -222,5 +222,6 @@ function received(entry, layer) {
 
 function sent(encodings) {
   const live = encodings.filter((encoding) => encoding.kind === 'video' && encoding.fps > 0);
-  return live.map((encoding) => `${encoding.width}×${encoding.height}`).join(' + ');
+  const sizes = live.map((encoding) => `${encoding.width}×${encoding.height}`).sort();
+  return sizes.length ? `sends ${sizes.join(' + ')}` : '';
 }
