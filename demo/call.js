@@ -111,7 +111,8 @@ export class Call extends EventTarget {
   async setCamera(on) {
     this.camera = on;
     if (on) await this.media.openCamera();
-    else this.media.closeCamera();
+    // The wish may have changed while the camera was opening.
+    if (!this.camera) this.media.closeCamera();
     await this.session?.upload('video')?.sender.replaceTrack(this.media.video);
     this.#tellProps();
   }
@@ -170,6 +171,7 @@ export class Call extends EventTarget {
       return await this.#run(answer);
     } catch (error) {
       this.#drop();
+      if (this.phase === 'left') return {};
       if (error instanceof Unreachable) return { detail: 'the server does not answer' };
       console.warn('the transport could not be made:', error);
       return { detail: 'the transport could not be made' };

@@ -4,6 +4,8 @@ import { bestGrid, spotlight } from './layout.js';
 import { Panel } from './panel.js';
 import { Tile, displayName, setText } from './tile.js';
 
+/** More tiles than that are too small to see; everyone is in the list of people. */
+const MAX_TILES = 16;
 const element = (id) => document.getElementById(id);
 
 export class View {
@@ -27,7 +29,7 @@ export class View {
   render() {
     const people = this.call.people.list();
     const domains = [...new Set(people.map((person) => person.domain))];
-    const shown = people.length ? people : [this.#alone()];
+    const shown = people.length ? this.#shown(people) : [this.#alone()];
     this.#dropTiles(shown);
     for (const person of shown) this.#renderTile(person, domains);
     this.#arrange();
@@ -55,6 +57,14 @@ export class View {
   #alone() {
     const { userid, muted, camera, name } = this.call;
     return { userid, name, domain: '', muted, camera, choice: 'auto', speaking: false, failing: false };
+  }
+
+  /** Ourselves and who is watched first, then the others while there is room; in the roster's order. */
+  #shown(people) {
+    const { userid: own, people: { slots } } = this.call;
+    const first = new Set([own, ...slots]);
+    let room = MAX_TILES - first.size;
+    return people.filter(({ userid }) => first.has(userid) || room-- > 0);
   }
 
   #dropTiles(people) {
