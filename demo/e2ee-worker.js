@@ -18,7 +18,7 @@ let useridOf = { audio: new Map(), video: new Map() }; // roster ssrc → userid
 let layerOf = new Map(); // ssrc of an own simulcast encoding → 'l' or 'h'
 let counter = 0;
 const keys = new Map(); // `kind userid` → promise of a CryptoKey
-const counters = { sealed: 0, held: 0, opened: 0, foreign: 0, unknown: 0, failed: 0, byCsrc: 0, byTrailer: 0 };
+const counters = { sealed: { audio: 0, video: 0 }, held: 0, opened: 0, foreign: 0, unknown: 0, failed: 0, byCsrc: 0, byTrailer: 0 };
 
 function keyOf(kind, userid) {
   const name = `${kind} ${userid}`;
@@ -33,7 +33,7 @@ async function seal(kind, frame, controller) {
   }
   const stamp = { counter: counter++, sender: own[kind], layer: layerOf.get(frame.getMetadata().synchronizationSource) };
   frame.data = await sealFrame(await keyOf(kind, own.userid), frame.data, stamp);
-  counters.sealed += 1;
+  counters.sealed[kind] += 1;
   controller.enqueue(frame);
 }
 
@@ -48,7 +48,6 @@ function senderOf(kind, frame, trailer) {
 async function open(slot, frame, controller) {
   const trailer = readTrailer(frame.data);
   if (!trailer) {
-    counters.foreign += 1; // not encrypted by one of us: never shown
     return;
   }
   const userid = senderOf(slot.kind, frame, trailer);
@@ -81,6 +80,7 @@ function opened(slot, userid, layer) {
 }
 
 function connect({ side, kind, slot: id }, readable, writable) {
+  if (side === 'send') counters.sealed[kind] = 0; // of this transport: the page compares with what it sent
   const slot = { id, kind, userid: null, layer: null, failures: 0 };
   const transform = side === 'send' ? (frame, to) => seal(kind, frame, to) : (frame, to) => open(slot, frame, to);
   // The streams end with their peer connection; that is no error.

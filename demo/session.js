@@ -35,6 +35,9 @@ export class Session extends EventTarget {
   /** Takes the SFT's offer and the tracks to upload (either may be null); gives the answer. */
   async answer(offer, { audio, video }) {
     await this.connection.setRemoteDescription({ type: 'offer', sdp: constantBitRate(offer) });
+    // In this very task: a transform that is set after anything else was awaited is silently ignored (Chromium 156), and frames
+    // would leave unencrypted.
+    for (const kind of ['audio', 'video']) this.#protect(kind);
     await this.#upload('audio', audio);
     await this.#upload('video', video);
     const answer = await this.connection.createAnswer();
@@ -60,11 +63,15 @@ export class Session extends EventTarget {
     this.connection.close();
   }
 
+  #protect(kind) {
+    const transceiver = this.upload(kind);
+    if (transceiver) this.encryption.protectSender(transceiver.sender, kind);
+  }
+
   async #upload(mid, track) {
     const transceiver = this.upload(mid);
     if (!transceiver) return;
     transceiver.direction = 'sendonly';
-    this.encryption.protectSender(transceiver.sender, mid);
     if (mid === 'video') await limitEncodings(transceiver.sender);
     await transceiver.sender.replaceTrack(track);
   }
@@ -83,22 +90,23 @@ export class Session extends EventTarget {
       this.dispatchEvent(new CustomEvent('open'));
     };
     channel.onmessage = (event) => this.dispatchEvent(new CustomEvent('message', { detail: event.data }));
-    channel.onclose = () => this.#lose('the data channel closed');
+    channel.onclose = () => this.lose('the data channel closed');
   }
 
   #watch() {
     const state = this.connection.connectionState;
-    if (state === 'failed' || state === 'closed') this.#lose('the connection failed');
+    if (state === 'failed' || state === 'closed') this.lose('the connection failed');
     if (state === 'disconnected') this.#limit(HEALING_LIMIT_MS, 'the connection broke');
     if (state === 'connected' && this.#channel?.readyState === 'open') clearTimeout(this.#timer);
   }
 
   #limit(milliseconds, why) {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#lose(why), milliseconds);
+    this.#timer = setTimeout(() => this.lose(why), milliseconds);
   }
 
-  #lose(why) {
+  /** Ends the transport, with the event `lost`. */
+  lose(why) {
     if (this.#over) return;
     this.close();
     this.dispatchEvent(new CustomEvent('lost', { detail: why }));

@@ -11,9 +11,10 @@
 
 pub mod admin;
 pub mod api;
-pub mod cli;
-pub mod config;
 pub mod cert;
+pub mod cli;
+pub mod conference;
+pub mod config;
 pub mod federation;
 pub mod ids;
 pub mod limits;

@@ -30,6 +30,9 @@ pub const MAX_PROP_BYTES: usize = 256;
 /// Incoming SSRCs remembered per session: audio, two layers, their repair streams, and as many again after a restart of the sender.
 pub const MAX_SSRCS_PER_SESSION: usize = 16;
 
+/// Arrivals remembered per session for transport-wide feedback: 100 ms at 50 Mbit/s are 500, and 24 bytes each.
+pub const MAX_FEEDBACK_ARRIVALS: usize = 1024;
+
 /// Participants of one conference, all domains together: authorization is one bit per ordered pair, 125 KiB at this size.
 pub const MAX_PARTICIPANTS: usize = 1000;
 /// Conferences on one SFT; an empty one costs about 4 KiB.

@@ -3,20 +3,15 @@
 //! Refusals are CONFCONN messages with HTTP status 200 (`problem` says why). No request waits longer than the worker's answer may take.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use crate::api::Api;
 use crate::api::problem::Problem;
 use crate::ids::{ConferenceId, ParticipantId};
-use crate::limits::ATTACH_TIMEOUT;
 use crate::proto::client::{self, Body, Connect, Message, Status};
 use crate::proto::sdp;
-use crate::worker::{Answer, Command, Join, NoOffer, Offered, Unavailable, Verdict};
-
-/// What the anchor's word may take, and two seconds for us.
-const VERDICT_TIMEOUT: Duration = ATTACH_TIMEOUT.saturating_add(Duration::from_secs(2));
+use crate::worker::{Answer, Command, Join, Offered, Unavailable, Verdict};
 
 /// A posted message.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +65,7 @@ async fn join(api: &Api, caller: Caller, connect: Connect) -> String {
     if let Err(unavailable) = api.worker.post(Command::Join(Box::new(join))) {
         return refused(word(unavailable));
     }
-    match tokio::time::timeout(VERDICT_TIMEOUT, verdict).await {
+    match tokio::time::timeout(api.patience, verdict).await {
         Ok(Ok(Verdict::Offer(offered))) => offer(api, &caller.sessid, &caller.participant, &offered),
         Ok(Ok(Verdict::Refused { status, reason })) => client::status(&caller.sessid, status, Some(reason)),
         Ok(Err(_)) => refused(word(Unavailable::Gone)),
@@ -106,7 +101,7 @@ async fn accept(api: &Api, caller: Caller, answer: client::Answer) -> Result<Str
         reply,
     };
     api.worker.post(Command::Answer(Box::new(answer)))?;
-    match tokio::time::timeout(VERDICT_TIMEOUT, done).await {
+    match tokio::time::timeout(api.patience, done).await {
         Ok(Ok(result)) => result?,
         Ok(Err(_)) => return Err(Unavailable::Gone.into()),
         Err(_) => return Err(Unavailable::Full.into()),

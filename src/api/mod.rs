@@ -21,11 +21,14 @@ use crate::admin::Ready;
 use crate::api::problem::Problem;
 use crate::api::route::{Route, route};
 use crate::config::Origins;
-use crate::limits::MAX_BODY_BYTES;
+use crate::limits::{ATTACH_TIMEOUT, MAX_BODY_BYTES};
 use crate::worker::Mailbox;
 
 /// How long a body may take to arrive; the incumbent waits as long for a whole request.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client's message waits for the worker: what the anchor's word may take, and two seconds for us.
+pub const PATIENCE: Duration = ATTACH_TIMEOUT.saturating_add(Duration::from_secs(2));
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -41,6 +44,8 @@ pub struct Api {
     pub origins: Origins,
     /// Whether the process takes calls.
     pub ready: Ready,
+    /// How long a client's message waits for the worker; [`PATIENCE`] but in tests.
+    pub patience: Duration,
     /// Serve the demo page.
     pub demo: bool,
 }
@@ -73,7 +78,7 @@ impl Api {
         let wanted = match resource {
             Route::Conference(_) => Method::POST,
             // The incumbent answers these whatever the method.
-            Route::Url | Route::Status => request.method().clone(),
+            Route::Url | Route::Status | Route::Unknown => request.method().clone(),
             _ => Method::GET,
         };
         if *request.method() != wanted {
@@ -82,7 +87,15 @@ impl Api {
         match resource {
             Route::Conference(conference) => {
                 let body = body(request).await?;
-                let answer = calls::post(self, source, calls::Post { conference, body: &body }).await?;
+                let answer = calls::post(
+                    self,
+                    source,
+                    calls::Post {
+                        conference,
+                        body: &body,
+                    },
+                )
+                .await?;
                 Ok(reply(StatusCode::OK, JSON, answer))
             }
             Route::Url => Ok(reply(StatusCode::OK, TEXT, format!("{}\r\n", self.public_url))),

@@ -31,7 +31,9 @@ pub fn preflight(response: &mut HeaderMap) {
 }
 
 fn is_listed(listed: &[String], origin: &HeaderValue) -> bool {
-    listed.iter().any(|listed| origin.as_bytes().eq_ignore_ascii_case(listed.as_bytes()))
+    listed
+        .iter()
+        .any(|listed| origin.as_bytes().eq_ignore_ascii_case(listed.as_bytes()))
 }
 
 #[cfg(test)]

@@ -278,7 +278,8 @@ mod tests {
     fn both_families_may_have_the_same_port() {
         let six = bind("[::]:0".parse().unwrap()).unwrap();
         let four = SocketAddr::new(IpAddr::from([0, 0, 0, 0]), six.local().port());
-        assert_eq!(bind(four).unwrap().local(), four);
+        let other = bind(four).unwrap();
+        assert_eq!(other.local(), four);
         assert_eq!(bind(four).unwrap_err().kind(), io::ErrorKind::AddrInUse);
     }
 }

@@ -119,6 +119,12 @@ impl<'a> Writer<'a> {
         Some(())
     }
 
+    /// Sets bits of a byte that was written before.
+    pub fn set_bits(&mut self, at: usize, bits: u8) -> Option<()> {
+        *self.out.get_mut(..self.written)?.get_mut(at)? |= bits;
+        Some(())
+    }
+
     /// Appends zeros until a multiple of four bytes was written.
     pub fn align(&mut self) -> Option<()> {
         while !self.written.is_multiple_of(4) {

@@ -158,3 +158,119 @@ fn crc32(bytes: &[u8]) -> u32 {
     let byte = |crc: u32, byte: &u8| (0..8).fold(crc ^ u32::from(*byte), step);
     !bytes.iter().fold(u32::MAX, byte)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The request of RFC 5769 §2.1: password "VOkJxbRl1RmTxUk/WvJxBt", USERNAME "evtj:h6vY", ICE-CONTROLLED.
+    const REQUEST: &str = "000100582112a442b7e7a701bc34d686fa87dfae802200105354554e207465737420636c69656e74\
+        002400046e0001ff80290008932ff9b151263b36000600096576746a3a68367659202020000800149aeaa70cbfd8cb56781ef2b5\
+        b2d3f249c1b571a280280004e57a3bcf";
+    const PASSWORD: &str = "VOkJxbRl1RmTxUk/WvJxBt";
+
+    fn request() -> Vec<u8> {
+        let digits: Vec<char> = REQUEST.chars().filter(char::is_ascii_hexdigit).collect();
+        digits
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(&String::from_iter(pair), 16).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn the_request_of_rfc_5769_is_a_check() {
+        let check = Check::parse(&request(), "evtj", PASSWORD).unwrap();
+        assert!(check.controlled);
+        assert!(!check.nominates);
+        assert_eq!(ufrag_of(&request()), Some("evtj"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_check_is_told() {
+        let parse = |bytes: &[u8], ufrag, password| Check::parse(bytes, ufrag, password).map(|_| ());
+        let good = request();
+        assert_eq!(parse(&good, "evtj", PASSWORD), Ok(()));
+        assert_eq!(parse(&good, "evt", PASSWORD), Err(BadCheck::WrongUfrag));
+        assert_eq!(parse(&good, "evtj", "guess"), Err(BadCheck::WrongPassword));
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            assert_eq!(parse(&bad, "evtj", PASSWORD), Err(BadCheck::Malformed), "byte {at}");
+            assert_eq!(
+                parse(&good[..at], "evtj", PASSWORD),
+                Err(BadCheck::Malformed),
+                "{at} bytes"
+            );
+        }
+    }
+
+    #[test]
+    fn answers_are_signed_and_tell_the_address() {
+        let check = Check::parse(&request(), "evtj", PASSWORD).unwrap();
+        for address in ["192.0.2.1:32853", "[2001:db8:1234:5678:11:2233:4455:6677]:32853"] {
+            let answer = check.success(address.parse().unwrap(), PASSWORD);
+            assert!(fingerprint_is_right(&answer));
+            let message = StunMessage::parse(&answer).unwrap();
+            assert!(message.verify(PASSWORD.as_bytes(), sign));
+            assert_eq!(message.mapped_address(), address.parse().ok());
+            assert_eq!(message.trans_id(), check.transaction);
+        }
+        let answer = check.role_conflict(PASSWORD);
+        let message = StunMessage::parse(&answer).unwrap();
+        assert!(message.verify(PASSWORD.as_bytes(), sign));
+        assert_eq!(message.error_code().map(|(code, _)| code), Some(487));
+    }
+
+    #[test]
+    fn the_ufrag_is_found_in_binding_requests_only() {
+        let good = request();
+        let with = |at: usize, byte| {
+            let mut bytes = good.clone();
+            bytes[at] = byte;
+            bytes
+        };
+        for (bytes, expected) in [
+            (good.clone(), Some("evtj")),
+            (with(0, 1), None),
+            (with(1, 0x11), None),
+            (with(4, 0), None),
+            (with(23, 0xff), None),
+            (with(68, b';'), None),
+            (good[..20].to_vec(), None),
+            (good[..66].to_vec(), None),
+            (vec![], None),
+        ] {
+            assert_eq!(ufrag_of(&bytes), expected, "{bytes:02x?}");
+        }
+    }
+
+    #[test]
+    fn no_bytes_panic() {
+        let good = request();
+        let mut state = 1_u32;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state as usize
+        };
+        for _ in 0..20_000 {
+            let mut bytes = good.clone();
+            for _ in 0..1 + next() % 3 {
+                let at = next() % bytes.len();
+                bytes[at] = next() as u8;
+            }
+            bytes.truncate(1 + next() % good.len());
+            let _ = ufrag_of(&bytes);
+            let _ = Check::parse(&bytes, "evtj", PASSWORD);
+            // Behind a right fingerprint too: that is what someone who tries would send.
+            if let Some(body) = bytes.len().checked_sub(FINGERPRINT) {
+                bytes.truncate(body);
+                let crc = crc32(&bytes) ^ FINGERPRINT_XOR;
+                bytes.extend_from_slice(&FINGERPRINT_HEAD);
+                bytes.extend_from_slice(&crc.to_be_bytes());
+                let _ = Check::parse(&bytes, "evtj", PASSWORD);
+            }
+        }
+    }
+}

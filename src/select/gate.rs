@@ -6,7 +6,7 @@ use crate::proto::link::message::Layer;
 use crate::proto::rtp::FramePart;
 
 /// Where frames are not marked: a picture from this long after our request is taken as the key frame. It stands for a round trip.
-const UNMARKED_WAIT: Duration = Duration::from_millis(200);
+pub const UNMARKED_WAIT: Duration = Duration::from_millis(200);
 
 /// What a packet may do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,6 +45,12 @@ impl Gate {
     /// The source changed or left: nothing is shown.
     pub fn clear(&mut self) {
         *self = Gate::default();
+    }
+
+    /// A layer begins with new numbers: where it was shown or waited for, it must begin with a key frame.
+    pub fn renew(&mut self, layer: Layer) {
+        self.showing = self.showing.filter(|shown| *shown != layer);
+        self.wanted = self.wanted.filter(|wanted| *wanted != layer);
     }
 
     /// Wants another layer; the present one goes on until the other's key frame. Says whether that key frame must be asked for.

@@ -98,16 +98,16 @@ impl Live {
     fn pump(&mut self, now: Instant) {
         loop {
             if let Some(event) = self.dtls.poll() {
-                self.from_dtls(now, event);
+                self.on_dtls(now, event);
             } else if let Some(event) = self.channel.poll() {
-                self.from_channel(now, event);
+                self.on_channel(now, event);
             } else {
                 return;
             }
         }
     }
 
-    fn from_dtls(&mut self, now: Instant, event: dtls::Event) {
+    fn on_dtls(&mut self, now: Instant, event: dtls::Event) {
         match event {
             dtls::Event::Packet(bytes) => self.events.push_back(Event::Datagram(bytes)),
             dtls::Event::Connected(keys) => self.key(&keys),
@@ -128,7 +128,7 @@ impl Live {
         }
     }
 
-    fn from_channel(&mut self, now: Instant, event: channel::Event) {
+    fn on_channel(&mut self, now: Instant, event: channel::Event) {
         match event {
             channel::Event::Packet(bytes) => self.dtls.send(now, &bytes),
             channel::Event::Opened => self.events.push_back(Event::Opened),

@@ -22,6 +22,8 @@ pub struct Client {
     pub conference: ConferenceId,
     /// Its place in the half-open budget; `None` once its data channel is open.
     pub place: Option<Place>,
+    /// When its CONFCONN came.
+    pub asked: Instant,
     /// Reports on what it sends.
     pub reports: Reports,
     /// The relay has forgotten it already.
@@ -34,11 +36,12 @@ pub struct Client {
 impl Client {
     /// A new session under its local ufrag.
     #[must_use]
-    pub fn new(session: Session, ufrag: String, conference: ConferenceId) -> Client {
+    pub fn new(asked: Instant, session: Session, ufrag: String, conference: ConferenceId) -> Client {
         Client {
             session,
             conference,
             place: None,
+            asked,
             reports: Reports::default(),
             forgotten: false,
             ufrag,
@@ -116,7 +119,13 @@ impl Clients {
             }
             client.paths.push(path);
         }
-        self.by_path.insert(path, Owner { session: id, checked: now });
+        self.by_path.insert(
+            path,
+            Owner {
+                session: id,
+                checked: now,
+            },
+        );
         if let Some(loser) = other.and_then(|owner| self.by_id.get_mut(&owner.session)) {
             loser.paths.retain(|kept| *kept != path);
         }

@@ -9,13 +9,12 @@ use tokio::sync::mpsc;
 use crate::federation::reassembly::Reassembler;
 use crate::federation::{Command, Event};
 use crate::ids::{Domain, FlowId, LinkId};
-use crate::limits::LINK_QUEUE;
-use crate::proto::link::datagram::{Datagram, MAX_HEADER_BYTES, Part, fragments, write_header};
 use crate::metrics::{Dropped, LinkClass, Metrics};
+use crate::proto::link::datagram::{Datagram, MAX_HEADER_BYTES, Part, fragments, write_header};
 use crate::proto::link::message::Code;
 
-/// Room of the queue that is kept from packets, so that a burst of video cannot hold up what links must know.
-const CONTROL_ROOM: usize = LINK_QUEUE / 4;
+/// The share of the queue that is kept from packets, so that a burst of video cannot hold up what links must know.
+const CONTROL_SHARE: usize = 4;
 /// Bytes that datagrams are cut from before memory is asked for again.
 const ARENA: usize = 256 * 1024;
 
@@ -119,16 +118,18 @@ impl LinkPort {
 
     /// Queues a packet in normal form for a link; whether any of it was taken.
     pub fn send(&mut self, (link, flow): (LinkId, FlowId), packet: &[u8]) -> bool {
-        let Some(state) = self.links.get_mut(&link) else { return false };
+        let Some(state) = self.links.get_mut(&link) else {
+            return false;
+        };
         let (mut pieces, mut taken) = (0, 0);
         for (part, bytes) in fragments(flow, state.counter, packet, state.datagram_bytes) {
             pieces += 1;
-            if self.queue.capacity() <= CONTROL_ROOM {
+            if self.queue.capacity() <= self.queue.max_capacity() / CONTROL_SHARE {
                 continue;
             }
             let datagram = datagram(&mut self.arena, (flow, part), bytes);
-            let queued = datagram.map(|datagram| self.queue.try_send(Command::Datagram { link, datagram }));
-            taken += u64::from(matches!(queued, Some(Ok(()))));
+            let sent = |datagram| self.queue.try_send(Command::Datagram { link, datagram }).is_ok();
+            taken += u64::from(datagram.is_some_and(sent));
         }
         if pieces > 1 {
             state.counter = state.counter.wrapping_add(1);

@@ -1,18 +1,26 @@
 //! The media worker: one thread that owns its sockets, sessions, conferences, timers and buffers.
 //!
-//! Others reach it through [`Mailbox`] only. `run` is the thread (it waits and reads the clock), [`turn`] is what a turn does and is told
+//! Others reach it through [`Mailbox`] only. [`run`] is the thread (it waits and reads the clock), [`turn`] is what a turn does and is told
 //! the time; `forwarding` is the path of a packet, `signalling` that of commands and of what the relay wants done. There is one worker so far;
 //! a second one needs a conference's worker to be looked up in [`Mailbox`] and packets to be handed over by owner, nothing else.
 
+pub mod clients;
+pub mod counters;
+mod forwarding;
 pub mod half_open;
+mod links;
 pub mod outbox;
+mod refusal;
+mod reports;
+pub mod run;
+mod signalling;
 pub mod timers;
+pub mod turn;
 
 use std::net::IpAddr;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::federation;
 use crate::ids::{ConferenceId, ParticipantId};
 use crate::proto::client::{Connect, Props, Status};
 use crate::proto::sdp;
@@ -24,8 +32,6 @@ pub enum Command {
     Join(Box<Join>),
     /// A client posted its answer.
     Answer(Box<Answer>),
-    /// Something happened to a link.
-    Link(federation::Event),
     /// End all sessions (the clients are told) and the thread.
     Stop,
 }
@@ -115,7 +121,7 @@ impl Mailbox {
         (Mailbox(sender), receiver)
     }
 
-    /// Leaves a command without waiting.
+    /// Leaves a command without waiting; commands are control, so a full mailbox refuses.
     ///
     /// # Errors
     /// [`Unavailable`] where it cannot be taken; it is dropped then.
@@ -124,13 +130,5 @@ impl Mailbox {
             mpsc::error::TrySendError::Full(_) => Unavailable::Full,
             mpsc::error::TrySendError::Closed(_) => Unavailable::Gone,
         })
-    }
-
-    /// Leaves a command that must not be lost, as soon as there is room.
-    ///
-    /// # Errors
-    /// [`Unavailable::Gone`] where nobody will read it.
-    pub async fn deliver(&self, command: Command) -> Result<(), Unavailable> {
-        self.0.send(command).await.map_err(|_| Unavailable::Gone)
     }
 }

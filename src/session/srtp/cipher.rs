@@ -319,3 +319,124 @@ impl Derivation {
         Some(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hex(text: &str) -> Vec<u8> {
+        let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
+        digits
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect()
+    }
+
+    fn fixed<const N: usize>(text: &str) -> [u8; N] {
+        hex(text).try_into().unwrap()
+    }
+
+    #[test]
+    fn the_key_stream_is_that_of_rfc_3711_b_2() {
+        let key = counter_mode(&AES_128, &hex("2B7E151628AED2A6ABF7158809CF4F3C")).unwrap();
+        let salt = fixed("F0F1F2F3F4F5F6F7F8F9FAFBFCFD");
+        let mut stream = [0; 48];
+        keystream(&key, salt, 0, &mut stream).unwrap();
+        let expected =
+            "E03EAD0935C95E80E166B16DD92B4EB4 D23513162B02D0F72A43A2FE4A5F97AB 41E95B3BB0A2E8DD477901E4FCA894C0";
+        assert_eq!(stream.to_vec(), hex(expected));
+        let mut late = [0; 48];
+        keystream(&key, salt, 0xfeff, &mut late).unwrap();
+        let expected =
+            "EC8CDF7398607CB0F2D21675EA9EA1E4 362B7C3C6773516318A077D7FC5073AE 6A2CC3787889374FBEB4C81B17BA6C44";
+        assert_eq!(late.to_vec(), hex(expected));
+    }
+
+    #[test]
+    fn session_keys_are_those_of_rfc_3711_b_3() {
+        let key = hex("E1F97A0D3E018BE0D64FA32C06DE4139");
+        let salt = hex("0EC675AD498AFEEBB6960B3AABE6");
+        let derive = Derivation::new(Profile::AesCm128HmacSha1, Master { key: &key, salt: &salt }).unwrap();
+        assert_eq!(derive.bytes(0), Some(fixed::<16>("C61E7A93744F39EE10734AFE3FF7A087")));
+        assert_eq!(derive.bytes(2), Some(fixed::<14>("30CBBC08863D8C85D49DB34A9AE1")));
+        assert_eq!(
+            derive.bytes(1),
+            Some(fixed::<20>("CEBE321F6FF7716B6FD4AB49AF256A156D38BAA4"))
+        );
+    }
+
+    const SALT: &str = "517569642070726f2071756f";
+    const KEY_128: &str = "000102030405060708090a0b0c0d0e0f";
+    const KEY_256: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+    /// The examples of RFC 7714 give session keys, not master keys.
+    fn gcm(key: &str) -> Cipher {
+        let algorithm = if key.len() == 32 { &AES_128_GCM } else { &AES_256_GCM };
+        let side = || Gcm {
+            key: LessSafeKey::new(UnboundKey::new(algorithm, &hex(key)).unwrap()),
+            salt: fixed(SALT),
+        };
+        Cipher::Gcm {
+            rtp: side(),
+            rtcp: side(),
+        }
+    }
+
+    #[test]
+    fn rtp_is_sealed_as_in_rfc_7714_16() {
+        let plain = hex(
+            "8040f17b 8041f8d3 5501a0b2 47616c6c 69612065 7374206f 6d6e6973 20646976 69736120 696e2070 61727465 73207472 6573",
+        );
+        let packet = RtpPacket {
+            ssrc: Ssrc(0x5501_a0b2),
+            index: 0xf17b,
+            header: 12,
+        };
+        for (key, expected) in [
+            (
+                KEY_128,
+                "8040f17b 8041f8d3 5501a0b2 f24de3a3 fb34de6c acba861c 9d7e4bca be633bd5 0d294e6f 42a5f47a 51c7d19b 36de3adf 8833899d 7f27beb1 6a9152cf 765ee439 0cce",
+            ),
+            (
+                KEY_256,
+                "8040f17b 8041f8d3 5501a0b2 32b1de78 a822fe12 ef9f78fa 332e33aa b1801238 9a58e2f3 b50b2a02 76ffae0f 1ba63799 b87b7aa3 db36dfff d6b0f9bb 7878d7a7 6c13",
+            ),
+        ] {
+            let mut bytes = plain.clone();
+            bytes.resize(plain.len() + GCM_TAG, 0);
+            gcm(key).seal_rtp(packet, &mut bytes).unwrap();
+            assert_eq!(bytes, hex(expected), "{} bits", key.len() * 4);
+            gcm(key).open_rtp(packet, &mut bytes).unwrap();
+            assert_eq!(bytes[..plain.len()], plain);
+        }
+    }
+
+    #[test]
+    fn rtcp_is_sealed_as_in_rfc_7714_17() {
+        let plain = hex(
+            "81c8000d 4d617273 4e545031 4e545032 52545020 0000042a 0000e930 4c756e61 deadbeef deadbeef deadbeef deadbeef deadbeef",
+        );
+        let packet = RtcpPacket {
+            ssrc: Ssrc(0x4d61_7273),
+            word: 0x8000_05d4,
+        };
+        for (key, expected) in [
+            (
+                KEY_128,
+                "81c8000d 4d617273 63e94885 dcdab67c a727d766 2f6b7e99 7ff5c0f7 6c06f32d c676a5f1 730d6fda 4ce09b46 86303ded 0bb9275b c84aa458 96cf4d2f c5abf872 45d9eade 800005d4",
+            ),
+            (
+                KEY_256,
+                "81c8000d 4d617273 d50ae4d1 f5ce5d30 4ba297e4 7d470c28 2c3ece5d bffe0a50 a2eaa5c1 110555be 8415f658 c61de047 6f1b6fad 1d1eb30c 4446839f 57ff6f6c b26ac3be 800005d4",
+            ),
+        ] {
+            let mut bytes = plain.clone();
+            bytes.resize(plain.len() + GCM_TAG + INDEX, 0);
+            gcm(key).seal_rtcp(packet, &mut bytes).unwrap();
+            assert_eq!(bytes, hex(expected), "{} bits", key.len() * 4);
+            assert_eq!(gcm(key).rtcp_word(&bytes), Some(packet.word));
+            gcm(key).open_rtcp(packet, &mut bytes).unwrap();
+            assert_eq!(bytes[..plain.len()], plain);
+        }
+    }
+}

@@ -140,7 +140,6 @@ impl Window {
 }
 
 /// Which word of the bitmap, and which bit in it.
-#[expect(clippy::cast_possible_truncation, reason = "REPLAY_WINDOW is small")]
 fn place(index: u64) -> (usize, u64) {
     let at = index % REPLAY_WINDOW;
     ((at / 64) as usize, 1 << (at % 64))
