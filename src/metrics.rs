@@ -11,7 +11,7 @@ use prometheus::{
 
 use crate::ids::Domain;
 use crate::proto::link::message::{Code, Kind};
-use crate::relay::Unforwarded;
+use crate::relay::{Rule, Unforwarded};
 
 /// A label with a closed set of values.
 pub trait Label {
@@ -153,6 +153,8 @@ label! {
         UnknownSsrc = "unknown_ssrc",
         /// Padding that only measures the path.
         Padding = "padding",
+        /// Its number was there before, or is too old.
+        Repeated = "repeated",
         /// A queue was full.
         QueueFull = "queue_full",
         /// The kernel did not take it.
@@ -168,6 +170,7 @@ impl From<Unforwarded> for Dropped {
             Unforwarded::UnknownSource => Dropped::UnknownSource,
             Unforwarded::UnknownSsrc => Dropped::UnknownSsrc,
             Unforwarded::Padding => Dropped::Padding,
+            Unforwarded::Repeated => Dropped::Repeated,
         }
     }
 }
@@ -212,6 +215,14 @@ impl Label for Kind {
             Kind::Audio => "audio",
             Kind::Video => "video",
         }
+    }
+}
+
+impl Label for Rule {
+    const NAME: &'static str = "rule";
+
+    fn value(&self) -> &str {
+        self.as_str()
     }
 }
 
@@ -293,6 +304,8 @@ pub struct Metrics {
     pub link_fragments: Counters<Peer>,
     /// `sft_peer_refused_total{reason}`: links refused by us.
     pub peer_refused: Counters<Code>,
+    /// `sft_authority_violations_total{peer,rule}`: what peers said and may not.
+    pub authority_violations: Counters<(Peer, Rule)>,
     /// `sft_keyframe_requests_total{outcome}`.
     pub keyframe_requests: Counters<KeyframeOutcome>,
     /// `sft_join_seconds`: from CONFCONN to the open data channel.
@@ -337,7 +350,11 @@ impl Metrics {
                 "Packets lost on a link by our own doing",
             ),
             link_fragments: register.counters("sft_link_fragments_total", "Datagrams that carry a part of a packet"),
-            peer_refused: register.counters("sft_peer_refused_total", "Links that this SFT refused"),
+            peer_refused: register.counters("sft_peer_refused_total", "Links and leases that this SFT refused"),
+            authority_violations: register.counters(
+                "sft_authority_violations_total",
+                "What peers said beyond the authority of their domain; it had no effect",
+            ),
             keyframe_requests: register.counters("sft_keyframe_requests_total", "Key frames wanted from publishers"),
             join: register.histogram("sft_join_seconds", "From CONFCONN to the open data channel", 0.025, 12),
             forward_delay: register.histogram(

@@ -19,7 +19,10 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn bytes(hex: &str) -> Vec<u8> {
-    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+    (0..hex.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+        .collect()
 }
 
 #[test]
@@ -51,7 +54,12 @@ fn datagrams_are_as_documented() {
             other => panic!("{other}"),
         };
         let body = bytes(words.last().unwrap());
-        let datagram = Datagram { flow: FlowId(words[1].parse().unwrap()), part, bundle: false, bytes: &body };
+        let datagram = Datagram {
+            flow: FlowId(words[1].parse().unwrap()),
+            part,
+            bundle: false,
+            bytes: &body,
+        };
         let mut out = [0; 64];
         let written = datagram.write(&mut out).unwrap();
         assert_eq!(hex(&out[..written]), pair[1]);

@@ -38,7 +38,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("log", &["config", "private"]),
     (
         "net",
-        &["config", "federation", "ids", "limits", "private", "proto", "session", "units"],
+        &[
+            "config",
+            "federation",
+            "ids",
+            "limits",
+            "private",
+            "proto",
+            "session",
+            "units",
+        ],
     ),
     (
         "worker",

@@ -1,8 +1,10 @@
 //! What a worker counts: plain integers on the packet path, folded into the process's metrics once a second.
 
+use crate::ids::Domain;
 use crate::metrics::{Dropped, Metrics};
-use crate::proto::link::message::Kind;
+use crate::proto::link::message::{Code, Kind};
 use crate::proto::rtp::BadRtp;
+use crate::relay::Rule;
 use crate::session;
 
 impl From<session::Drop> for Dropped {
@@ -47,6 +49,10 @@ pub struct Counters {
     pub receive_errors: u64,
     // In the order of `Dropped::ALL`.
     dropped: [u64; Dropped::ALL.len()],
+    // In the order of `Code::ALL`.
+    refused: [u64; Code::ALL.len()],
+    // At most one entry for each configured peer and rule.
+    violations: Vec<(Domain, Rule, u64)>,
 }
 
 impl Counters {
@@ -72,6 +78,25 @@ impl Counters {
         }
     }
 
+    /// Counts a peer, or a lease of one, that was refused.
+    pub fn refused(&mut self, code: Code) {
+        if let Some(counter) = self.refused.get_mut(code as usize) {
+            *counter += 1;
+        }
+    }
+
+    /// Counts what a peer said and may not.
+    pub fn violation(&mut self, peer: Domain, rule: Rule) {
+        match self
+            .violations
+            .iter_mut()
+            .find(|(known, broken, _)| *known == peer && *broken == rule)
+        {
+            Some((.., count)) => *count += 1,
+            None => self.violations.push((peer, rule, 1)),
+        }
+    }
+
     /// Adds everything to the metrics and starts anew.
     pub fn fold(&mut self, metrics: &Metrics) {
         for (kind, tally) in [(Kind::Audio, self.audio), (Kind::Video, self.video)] {
@@ -80,6 +105,12 @@ impl Counters {
         }
         for (reason, count) in Dropped::ALL.iter().zip(self.dropped) {
             metrics.dropped.add(reason, count);
+        }
+        for (code, count) in Code::ALL.iter().zip(self.refused) {
+            metrics.peer_refused.add(code, count);
+        }
+        for (peer, rule, count) in &self.violations {
+            metrics.authority_violations.add(&(metrics.peer(peer), *rule), *count);
         }
         metrics.udp_receive_errors.inc_by(self.receive_errors);
         *self = Counters::default();

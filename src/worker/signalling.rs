@@ -126,6 +126,18 @@ impl Worker {
                 self.end(now, session);
             }
             relay::Output::Link(command) => self.links.command(command),
+            relay::Output::Violation { peer, rule } => {
+                tracing::warn!(
+                    peer = peer.as_str(),
+                    rule = rule.as_str(),
+                    "a peer went beyond its authority"
+                );
+                self.counters.violation(peer, rule);
+            }
+            relay::Output::PeerRefused { peer, code } => {
+                tracing::warn!(peer = peer.as_str(), code = code.as_str(), "a peer was refused");
+                self.counters.refused(code);
+            }
         }
     }
 
