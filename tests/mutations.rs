@@ -129,6 +129,7 @@ fn sdp_answers() {
     let samples = [
         include_bytes!("fixtures/answer-simulcast.sdp").to_vec(),
         include_bytes!("fixtures/answer-audio-only.sdp").to_vec(),
+        include_bytes!("fixtures/answer-browser.sdp").to_vec(),
     ];
     survives(invariants::sdp_answer, &samples);
 }
