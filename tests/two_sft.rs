@@ -8,7 +8,7 @@ mod support;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use support::call::{Call, Kind, Pair, SOON, conference, connect, fall_silent, sent_since, talk};
+use support::call::{Call, Manner, Pair, SOON, conference, connect, fall_silent, sent_since, talk};
 use support::garbage;
 use support::metrics::Metrics;
 use support::payload::Stream;
@@ -33,11 +33,11 @@ async fn a_federated_call_loses_and_doubles_nothing_over_ipv6() {
 
 async fn a_call_on(address: IpAddr) {
     let pair = Pair::start(address).await;
-    let kind = Kind {
+    let manner = Manner {
         address,
-        ..Kind::default()
+        ..Manner::default()
     };
-    let call = Call::begin(&pair, kind).await;
+    let call = Call::begin(&pair, manner).await;
     assert_domains(&call);
     call.talk().await;
     every_stream_crosses_the_link_once(&pair, &call).await;
@@ -121,11 +121,11 @@ async fn packets_of_1200_bytes_cross_a_path_that_takes_no_more() {
         video_bytes: 1200,
         ..Shape::default()
     };
-    let kind = Kind {
+    let manner = Manner {
         shape,
-        ..Kind::default()
+        ..Manner::default()
     };
-    let call = Call::begin(&pair, kind).await;
+    let call = Call::begin(&pair, manner).await;
     call.talk().await;
     let fragments = settled(&pair.a).await.sum("sft_link_fragments_total", &[]);
     assert!(
@@ -138,7 +138,7 @@ async fn packets_of_1200_bytes_cross_a_path_that_takes_no_more() {
 async fn a_blip_of_the_path_changes_no_roster() {
     let (mut pair, proxies) = Pair::prepare_with_proxies().await;
     pair.start_both().await;
-    let call = Call::begin(&pair, Kind::default()).await;
+    let call = Call::begin(&pair, Manner::default()).await;
     let rosters = call.clients().map(|client| client.view().rosters);
     let blip_ends = support::call::sent(&call.alice, Stream::Audio) + 100;
     proxies.iter().for_each(|proxy| proxy.break_down(true));
@@ -147,22 +147,29 @@ async fn a_blip_of_the_path_changes_no_roster() {
     proxies.iter().for_each(|proxy| proxy.break_down(false));
     let lost: u64 = proxies.iter().map(|proxy| proxy.lost()).sum();
     assert!(lost > 0, "the path was broken");
-    heard_anew(&call.bob, &call.alice).await;
-    heard_anew(&call.alice, &call.bob).await;
+    heard_across(&call).await;
     call.talk().await;
     assert_eq!(rosters, call.clients().map(|client| client.view().rosters));
 }
 
-/// Waits until something comes that was sent after now.
+/// Waits until something comes of both streams that was sent after now.
 async fn heard_anew(receiver: &Client, sender: &Client) {
-    let now = support::call::sent(sender, Stream::Audio);
-    let what = format!("{} comes again", sender.user());
-    let newer = |view: &View| {
-        view.counters(sender.user(), Stream::Audio)
-            .last()
-            .is_some_and(|&last| last >= now)
-    };
-    receiver.until(&what, SOON, newer).await;
+    for stream in [Stream::Audio, Stream::High] {
+        let now = support::call::sent(sender, stream);
+        let what = format!("{stream:?} of {} comes again", sender.user());
+        let newer = |view: &View| view.newest(sender.user(), stream) >= Some(now);
+        receiver.until(&what, SOON, newer).await;
+    }
+}
+
+/// Waits until the two of each domain hear and see the two of the other again.
+async fn heard_across(call: &Call) {
+    for ours in [&call.alice, &call.anna] {
+        for theirs in [&call.bob, &call.ben] {
+            heard_anew(ours, theirs).await;
+            heard_anew(theirs, ours).await;
+        }
+    }
 }
 
 #[tokio::test]
@@ -271,7 +278,7 @@ async fn a_domain_that_does_not_list_us_hears_nothing_from_us() {
 #[tokio::test]
 async fn when_the_member_dies_the_others_talk_on_and_it_may_come_back() {
     let mut pair = Pair::start(Ipv4Addr::LOCALHOST.into()).await;
-    let Call { alice, anna, bob, ben } = Call::begin(&pair, Kind::default()).await;
+    let Call { alice, anna, bob, ben } = Call::begin(&pair, Manner::default()).await;
     pair.b.kill();
     for client in [&alice, &anna] {
         client
@@ -284,17 +291,14 @@ async fn when_the_member_dies_the_others_talk_on_and_it_may_come_back() {
     let ben = ben.rejoin().await.unwrap();
     let call = Call { alice, anna, bob, ben };
     call.together().await;
-    for receiver in [&call.alice, &call.anna] {
-        heard_anew(receiver, &call.bob).await;
-        heard_anew(receiver, &call.ben).await;
-    }
+    heard_across(&call).await;
     call.talk().await;
 }
 
 #[tokio::test]
 async fn when_the_anchor_dies_the_members_talk_on_and_it_may_come_back() {
     let mut pair = Pair::start(Ipv4Addr::LOCALHOST.into()).await;
-    let Call { alice, anna, bob, ben } = Call::begin(&pair, Kind::default()).await;
+    let Call { alice, anna, bob, ben } = Call::begin(&pair, Manner::default()).await;
     pair.a.kill();
     for client in [&bob, &ben] {
         client
@@ -307,17 +311,14 @@ async fn when_the_anchor_dies_the_members_talk_on_and_it_may_come_back() {
     let anna = anna.rejoin().await.unwrap();
     let call = Call { alice, anna, bob, ben };
     call.together().await;
-    for receiver in [&call.bob, &call.ben] {
-        heard_anew(receiver, &call.alice).await;
-        heard_anew(receiver, &call.anna).await;
-    }
+    heard_across(&call).await;
     call.talk().await;
 }
 
 #[tokio::test]
 async fn garbage_on_every_port_changes_nothing_for_a_call() {
     let pair = Pair::start(Ipv4Addr::LOCALHOST.into()).await;
-    let call = Call::begin(&pair, Kind::default()).await;
+    let call = Call::begin(&pair, Manner::default()).await;
     let rosters = call.clients().map(|client| client.view().rosters);
     let mut strangers = tokio::task::JoinSet::new();
     for (seed, sft) in [&pair.a, &pair.b].into_iter().enumerate() {
@@ -347,7 +348,7 @@ async fn garbage_on_every_port_changes_nothing_for_a_call() {
 #[tokio::test]
 async fn leaving_is_seen_on_both_sides() {
     let pair = Pair::start(Ipv4Addr::LOCALHOST.into()).await;
-    let Call { alice, anna, bob, ben } = Call::begin(&pair, Kind::default()).await;
+    let Call { alice, anna, bob, ben } = Call::begin(&pair, Manner::default()).await;
     ben.hangup(SOON).await;
     for client in [&alice, &anna, &bob] {
         client

@@ -157,7 +157,7 @@ impl Worker {
         let session = Session::new(now, self.identity.clone(), credentials);
         let mut client = Client::new(waiting.since, session, ufrag, offer.conference);
         client.place = Some(waiting.place);
-        self.timers.arm(offer.session, client.session.next_deadline());
+        self.timers.arm(now, offer.session, client.session.next_deadline());
         self.clients.insert(offer.session, client);
         // Whoever stopped waiting will not answer either, and the session ends by its own time-out.
         let _ = waiting.reply.send(Verdict::Offer(offered));
@@ -232,7 +232,7 @@ impl Worker {
         self.current = Some(id);
         while let Some(client) = self.clients.by_id(id) {
             let Some(output) = client.session.poll() else {
-                self.timers.arm(id, client.session.next_deadline());
+                self.timers.arm(now, id, client.session.next_deadline());
                 return;
             };
             match output {

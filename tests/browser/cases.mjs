@@ -161,6 +161,7 @@ export const cases = [
       await mallory.untilStats(({ encryption }) => encryption.failed > 100);
       const { receive, encryption } = await mallory.stats();
       assert.equal(encryption.opened, 0);
+      assert.equal(encryption.foreign, 0, 'frames came that nobody encrypted');
       assert.equal(receive.reduce((sum, { framesDecoded }) => sum + framesDecoded, 0), 0);
       const { people, userid } = await mallory.state();
       assert.ok(people.every((person) => person.userid === userid || (person.name.startsWith('Guest ') && !person.pictured)));

@@ -23,6 +23,7 @@ const chromium = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromiu
 async function main() {
   if (!chromium) throw new Error('no Chromium found: install the package chromium or set CHROMIUM');
   const pictures = path.join(ROOT, 'out/browser');
+  await rm(pictures, { recursive: true, force: true });
   await mkdir(pictures, { recursive: true });
   const directory = await mkdtemp(path.join(tmpdir(), 'anchor-sft-browser-'));
   const demo = await startDemo(program, directory);

@@ -79,16 +79,16 @@ pub struct Call {
 
 /// How the clients of a call are.
 #[derive(Clone, Copy)]
-pub struct Kind {
+pub struct Manner {
     /// Where their media sockets bind.
     pub address: IpAddr,
     /// What they send.
     pub shape: Shape,
 }
 
-impl Default for Kind {
-    fn default() -> Kind {
-        Kind {
+impl Default for Manner {
+    fn default() -> Manner {
+        Manner {
             address: Ipv4Addr::LOCALHOST.into(),
             shape: Shape::default(),
         }
@@ -97,11 +97,11 @@ impl Default for Kind {
 
 impl Call {
     /// Everyone joins, one after the other; returns when all hear and see all.
-    pub async fn begin(pair: &Pair, kind: Kind) -> Call {
+    pub async fn begin(pair: &Pair, manner: Manner) -> Call {
         let conference = conference();
         let join = |sft: &Sft, user: &str| Join {
-            address: kind.address,
-            shape: kind.shape,
+            address: manner.address,
+            shape: manner.shape,
             ..Join::new(&sft.url(), &conference, user)
         };
         let alice = Client::join(join(&pair.a, "alice")).await.unwrap();
@@ -200,7 +200,7 @@ pub async fn fall_silent(clients: &[&Client]) {
             for stream in [Stream::Audio, Stream::High] {
                 let last = sent(sender, stream) - 1;
                 let what = format!("the last {stream:?} of {} comes", sender.user());
-                let came = |view: &View| view.counters(sender.user(), stream).contains(&last);
+                let came = |view: &View| view.newest(sender.user(), stream) == Some(last);
                 receiver.until(&what, SOON, came).await;
             }
         }
@@ -232,10 +232,8 @@ struct Begin {
 impl Begin {
     fn of(client: &Client) -> Begin {
         let view = client.view();
-        let marks = view.received.iter().filter_map(|packet| packet.mark.as_ref());
-        let newest = marks.map(|mark| ((mark.sender.clone(), mark.stream), mark.counter));
         Begin {
-            newest: newest.collect(),
+            newest: view.newest.clone(),
             packets: view.received.len(),
         }
     }

@@ -170,6 +170,8 @@ pub struct View {
     pub sent: Counters,
     /// Packets received, in order of arrival.
     pub received: Vec<Received>,
+    /// The last counter that came of each stream of each user.
+    pub newest: BTreeMap<(String, Stream), u32>,
     /// Why sending failed, if it did.
     pub send_error: Option<String>,
 }
@@ -180,17 +182,22 @@ impl View {
         self.roster.iter().map(|member| member.user.as_str()).collect()
     }
 
-    /// The counters that came of one stream of one user, in order of arrival.
-    pub fn counters(&self, user: &str, stream: Stream) -> Vec<u32> {
-        let marks = self.received.iter().filter_map(|packet| packet.mark.as_ref());
-        let ours = marks.filter(|mark| mark.sender == user && mark.stream == stream);
-        ours.map(|mark| mark.counter).collect()
+    /// The last counter that came of one stream of one user; `None`: nothing came.
+    pub fn newest(&self, user: &str, stream: Stream) -> Option<u32> {
+        self.newest.get(&(user.to_owned(), stream)).copied()
     }
 
     /// Whether anything came of one stream of one user.
     pub fn hears(&self, user: &str, stream: Stream) -> bool {
-        let mut marks = self.received.iter().rev().filter_map(|packet| packet.mark.as_ref());
-        marks.any(|mark| mark.sender == user && mark.stream == stream)
+        self.newest(user, stream).is_some()
+    }
+
+    fn take(&mut self, packet: &Packet) {
+        let received = received(packet);
+        if let Some(mark) = &received.mark {
+            self.newest.insert((mark.sender.clone(), mark.stream), mark.counter);
+        }
+        self.received.push(received);
     }
 }
 
@@ -198,7 +205,6 @@ impl View {
 enum Command {
     Say(Value),
     Publish(bool),
-    Forget,
     Hangup,
 }
 
@@ -327,11 +333,6 @@ impl Client {
         self.until("it falls silent", bound, |view| view.silent).await;
     }
 
-    /// Forgets the packets received so far.
-    pub fn forget(&self) {
-        self.order(Command::Forget);
-    }
-
     /// Leaves with HANGUP and waits for its answer.
     pub async fn hangup(self, bound: Duration) {
         self.order(Command::Hangup);
@@ -418,7 +419,6 @@ impl Life {
         match order {
             Command::Say(message) => self.peer.say(message.to_string()),
             Command::Publish(on) => self.set_publishing(on),
-            Command::Forget => self.view.send_modify(|view| view.received.clear()),
             Command::Hangup => {
                 self.set_publishing(false);
                 self.peer.say(self.speaker.hangup().to_string());
@@ -431,7 +431,7 @@ impl Life {
             Happened::Opened => self.opened(),
             Happened::Text(text) => read(&text).into_iter().for_each(|told| self.told(told)),
             Happened::Closed => self.view.send_modify(|view| view.closed = true),
-            Happened::Media(packet) => self.view.send_modify(|view| view.received.push(received(&packet))),
+            Happened::Media(packet) => self.view.send_modify(|view| view.take(&packet)),
             Happened::PictureLost(ssrc) => {
                 self.publisher.ask_key_frame(ssrc);
                 if let Some(&stream) = self.ssrcs.get(&ssrc) {
