@@ -9,7 +9,8 @@ const END_MS = 10_000;
 
 /** Runs the program until both domains have printed the address of their page; answers { pages: [a, b], lines, end() }. */
 export async function startDemo(program, directory) {
-  const child = spawn(program, ['demo', '--dir', directory], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const offset = process.env.PORT_OFFSET ? ['--port-offset', process.env.PORT_OFFSET] : [];
+  const child = spawn(program, ['demo', '--dir', directory, ...offset], { stdio: ['ignore', 'pipe', 'pipe'] });
   const lines = [];
   const pages = [];
   const failed = once(child, 'error').then(([error]) => Promise.reject(new Error(`cannot start ${program}: ${error.message}`)));
