@@ -1,3 +1,5 @@
+//! What the routes answer, asked without sockets where that is possible.
+
 use std::sync::Arc;
 
 use super::*;
