@@ -12,7 +12,7 @@ use anchor_sft::session::{Credentials, Identity, Output, Path, Remote, Session};
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 
-#[path = "support/peer.rs"]
+#[path = "support/memory_peer.rs"]
 mod peer;
 
 struct Counting;

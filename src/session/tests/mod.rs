@@ -11,7 +11,7 @@ use crate::limits::{CONSENT_TIMEOUT, MAX_CHANNEL_BACKLOG, MAX_FOREIGN_STREAMS, M
 use peer::Peer;
 use sctp_proto::PayloadProtocolIdentifier as Ppid;
 
-#[path = "../../../tests/support/peer.rs"]
+#[path = "../../../tests/support/memory_peer.rs"]
 mod peer;
 
 mod channel;
