@@ -30,6 +30,9 @@ pub const MAX_PROP_BYTES: usize = 256;
 /// Incoming SSRCs remembered per session: audio, two layers, their repair streams, and as many again after a restart of the sender.
 pub const MAX_SSRCS_PER_SESSION: usize = 16;
 
+/// Arrivals remembered per session for transport-wide feedback: 100 ms at 50 Mbit/s are 500, and 24 bytes each.
+pub const MAX_FEEDBACK_ARRIVALS: usize = 1024;
+
 /// Participants of one conference, all domains together: authorization is one bit per ordered pair, 125 KiB at this size.
 pub const MAX_PARTICIPANTS: usize = 1000;
 /// Conferences on one SFT; an empty one costs about 4 KiB.
@@ -90,12 +93,53 @@ pub const MAX_LINK_STREAMS: usize = 1000;
 pub const MAX_LINK_FLOWS: usize = 1500;
 /// Links a process holds, accepted and dialled.
 pub const MAX_LINKS: usize = 256;
+/// Certificates in a peer's chain: leaf, two intermediates, root.
+pub const MAX_CHAIN_CERTIFICATES: usize = 4;
+/// Bytes of a peer's chain; four certificates with RSA-4096 keys have 8 KiB.
+pub const MAX_CHAIN_BYTES: usize = 16 * 1024;
+/// DNS names of a certificate that are looked at; a leaf of ours has one.
+pub const MAX_CERTIFICATE_NAMES: usize = 64;
+/// Addresses of a peer that are tried, one after the other.
+pub const MAX_PEER_ADDRESSES: usize = 4;
+/// A handshake that is not complete by then ends, and so does a dial over all its addresses.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Handshakes per second and source (a /24 or /56): a peer's nodes all redialling at once.
+pub const HANDSHAKES_PER_SOURCE: f64 = 10.0;
+/// Sources whose handshakes are counted; 64 bytes each.
+pub const MAX_HANDSHAKE_SOURCES: usize = 4096;
+/// Handshakes under way above which sources prove their address first.
+pub const RETRY_ABOVE_HANDSHAKES: usize = 32;
+/// Handshakes under way, about 64 KiB each.
+pub const MAX_PENDING_HANDSHAKES: usize = 256;
+/// Bytes kept of a handshake that nobody has looked at yet …
+pub const MAX_INCOMING_BYTES: u64 = 32 * 1024;
+/// … and of all of them.
+pub const MAX_INCOMING_BYTES_TOTAL: u64 = 4 * 1024 * 1024;
+/// Bytes a peer may send on streams before its `hello`; ours has 300.
+pub const WINDOW_BEFORE_HELLO: u32 = 64 * 1024;
+/// Bytes a peer may send on one stream ahead of us: a frame and the next.
+pub const STREAM_WINDOW: u32 = 512 * 1024;
+/// Bytes a peer may send on all streams ahead of us: a roster of 200 KiB in 20 conferences at once.
+pub const LINK_WINDOW: u32 = 4 * 1024 * 1024;
+/// Bytes of frames that may wait for a slow peer; a link that holds more is closed.
+pub const LINK_BACKLOG_BYTES: usize = 8 * 1024 * 1024;
+/// Frames that may wait for a slow peer; a link that holds more is closed.
+pub const LINK_BACKLOG_FRAMES: usize = 4096;
+/// Frames for the link stream that may wait for the peer to open it: `hello`, `peer_status`, `goodbye`, and room.
+pub const MAX_EARLY_FRAMES: usize = 8;
+/// Bytes of datagrams that may wait for the network: 100 ms at 40 Mbit/s. Older media is of no use.
+pub const DATAGRAM_SEND_BUFFER: usize = 512 * 1024;
+/// Bytes of datagrams that may wait for us: a burst of 50 ms at 160 Mbit/s.
+pub const DATAGRAM_RECEIVE_BUFFER: usize = 1024 * 1024;
+
 /// Bytes of an RTP packet that is forwarded: an Ethernet frame; clients send at most 1200.
 pub const MAX_RTP_BYTES: usize = 1500;
 /// Bytes of an outgoing datagram to a client: MAX_RTP_BYTES, one CSRC, and the largest SRTP trailer.
 pub const MAX_DATAGRAM_BYTES: usize = MAX_RTP_BYTES + 4 + 32;
 /// Packets being put together from fragments, per link; each holds MAX_RTP_BYTES.
 pub const MAX_REASSEMBLIES: usize = 64;
+/// How long one half of a packet waits for the other: a receiver has asked for the packet again by then.
+pub const REASSEMBLY_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Commands that may wait for a media worker; when full, HTTP answers and links are told to wait or refused.
 pub const MAILBOX: usize = 4096;
@@ -104,4 +148,16 @@ pub const LINK_QUEUE: usize = 2048;
 
 const _: () = assert!(MAX_HALF_OPEN_PER_SOURCE < MAX_HALF_OPEN);
 const _: () = assert!(MAX_HALF_OPEN_PER_CONFERENCE < MAX_HALF_OPEN);
+const _: () = assert!(RETRY_ABOVE_HANDSHAKES < MAX_PENDING_HANDSHAKES);
+const _: () = assert!(MAX_FRAME_BYTES <= STREAM_WINDOW as usize && STREAM_WINDOW < LINK_WINDOW);
+const _: () = assert!(MAX_FRAME_BYTES < LINK_BACKLOG_BYTES);
 const _: () = assert!(MAX_TEXT_BYTES <= MAX_BODY_BYTES);
+/// Paths of one session: browsers try a pair per local address and port, and keep one.
+pub const MAX_PATHS_PER_SESSION: usize = 8;
+
+/// HTTP connections at a time; held CONFCONNs are among them, and each may hold [`MAX_HTTP_HEADER_BYTES`].
+pub const MAX_HTTP_CONNECTIONS: usize = 4096;
+/// Header fields of an HTTP request; browsers send about 20.
+pub const MAX_HTTP_HEADERS: usize = 64;
+/// Bytes of an HTTP request's header (the smallest that hyper takes is 8 KiB).
+pub const MAX_HTTP_HEADER_BYTES: usize = 16 * 1024;

@@ -3,8 +3,11 @@
 //! [`Event`] and [`Command`] are the contract with the shell (`net::quic`), which moves bytes and verifies certificates; what the
 //! messages mean for a conference is decided in `relay`. Start at [`capability`] for tuples and at [`hello`] for the hand-shake.
 
+pub mod admission;
+pub mod allow;
 pub mod capability;
 pub mod hello;
+pub mod reassembly;
 
 use bytes::Bytes;
 

@@ -4,6 +4,7 @@
 //! than what came in, and says what was wrong with a small enum. Start at [`demux`], which tells what a datagram is.
 
 pub mod client;
+pub mod cursor;
 pub mod demux;
 pub mod frame_descriptor;
 pub mod link;

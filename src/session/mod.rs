@@ -9,10 +9,12 @@
 
 mod channel;
 mod dtls;
+pub mod feedback;
 mod ice;
 mod identity;
 mod live;
 mod outcome;
+pub mod reception;
 mod srtp;
 
 use std::collections::VecDeque;
