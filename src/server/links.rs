@@ -12,7 +12,8 @@ use crate::ids::{Domain, LinkId};
 use crate::limits::{LINK_QUEUE, MAILBOX};
 use crate::metrics::Metrics;
 use crate::net::quic::{Links, Outlet};
-use crate::net::tls::{Identity, trust_or_nobody};
+use crate::net::tls::Identity;
+use crate::net::tls::files::trust_or_nobody;
 use crate::server::StartError;
 
 /// The worker's ends of what links report.

@@ -25,7 +25,7 @@ use crate::net::clock;
 use crate::net::entropy::{self, NoEntropy};
 use crate::net::quic::{self, Links};
 use crate::net::state::{self, BadState};
-use crate::net::tls::BadFile;
+use crate::net::tls::files::BadFile;
 use crate::proto::link::message::Code;
 use crate::relay::{self, Relay};
 use crate::server::bind::Ports;

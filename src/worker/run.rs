@@ -50,7 +50,9 @@ pub async fn spawn(worker: Worker, inlets: Inlets) -> io::Result<JoinHandle<()>>
     let (started, outcome) = oneshot::channel();
     let named = std::thread::Builder::new().name("media-0".into());
     let handle = named.spawn(move || live(worker, inlets, started))?;
-    outcome.await.unwrap_or_else(|_| Err(io::Error::other("the media thread ended at once")))?;
+    outcome
+        .await
+        .unwrap_or_else(|_| Err(io::Error::other("the media thread ended at once")))?;
     Ok(handle)
 }
 

@@ -17,7 +17,7 @@ use crate::session::{self, Credentials, Remote, Session};
 use crate::worker::clients::Client;
 use crate::worker::half_open::{Over, Place, Source};
 use crate::worker::turn::Worker;
-use crate::worker::{Answer, Command, Join, NoOffer, Offered, Verdict, refusal};
+use crate::worker::{Answer, Command, Join, NoOffer, Offered, Verdict};
 
 /// A request that the relay has not answered by then never will be: it gives up on the anchor before.
 const OVERDUE: Duration = ATTACH_TIMEOUT.saturating_add(Duration::from_secs(10));
@@ -118,7 +118,7 @@ impl Worker {
                 request,
                 status,
                 reason,
-            } => self.refuse(request, status, refusal::word(reason)),
+            } => self.refuse(request, status, reason.as_str()),
             relay::Output::Text { session, text } => self.say(now, session, &text),
             relay::Output::Pli { session, ssrc } => self.ask_keyframe(now, session, ssrc),
             relay::Output::End { session, reason } => {
