@@ -100,7 +100,7 @@ export const cases = [
     name: 'a call started by hand is joined through its invitations, in both domains',
     async run(world) {
       const { stage, demo } = world;
-      const [origins] = [demo.pages.map((page) => new URL(page).origin)];
+      const origins = demo.pages.map((page) => new URL(page).origin);
       const host = await stage.open(`${origins[0]}/`);
       assert.equal(await host.page.textContent('#join-title'), 'Start a call');
       await world.picture(host, 'start');
