@@ -1,4 +1,4 @@
-//! What the routes answer, asked without sockets where that is possible.
+//! Requests in, answers out, with a worker that says what a test wants.
 
 use std::sync::Arc;
 
