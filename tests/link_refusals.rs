@@ -523,6 +523,35 @@ async fn a_peer_that_is_taken_off_the_list_loses_its_link_at_once() {
     assert_eq!(b.refusal().await.code, Code::Unlisted);
 }
 
+#[tokio::test]
+async fn a_burst_from_one_network_is_served_once_it_proves_its_address() {
+    let (ca_a, ca_b) = (Authority::new(), Authority::new());
+    let mut b = Sft::start(ca_b.identity("b.example"), vec![]);
+    // Ten a second are judged at once, the next ten after a Retry.
+    for _ in 0..15 {
+        knock(&b, &ca_b, &ca_a, Shown::Identity(ca_a.identity("a.example"))).await;
+        assert_eq!(b.refusal().await.code, Code::Unlisted);
+    }
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_shown_from_then_on() {
+    let ca_c = Authority::new();
+    let (mut a, b) = links::pair();
+    b.links.renew(ca_c.identity("b.example")).await;
+    a.tell(Command::Dial {
+        peer: domain("b.example"),
+    })
+    .await;
+    assert!(matches!(
+        a.event().await,
+        Event::DialFailed {
+            code: Some(Code::Untrusted),
+            ..
+        }
+    ));
+}
+
 #[test]
 fn a_trust_file_without_certificates_makes_nobody_of_a_peer() {
     let dir = std::env::temp_dir().join(format!("anchor-sft-trust-{}", std::process::id()));

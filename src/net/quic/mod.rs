@@ -137,6 +137,15 @@ impl Links {
         self.stats.borrow().clone()
     }
 
+    /// The same, once the next full second has come. A copy: who held the snapshot itself could hold up the links.
+    pub async fn next_stats(&self) -> Vec<LinkStats> {
+        let mut stats = self.stats.clone();
+        stats.mark_unchanged();
+        // Fails only where the hub has stopped; what it saw last stays true.
+        let _ = stats.changed().await;
+        stats.borrow().clone()
+    }
+
     /// Puts another allow list in place. When this returns, links that it does not allow are closed.
     pub async fn update(&self, allow: AllowList) {
         self.ask(|done| Happening::Update(allow, done)).await;
