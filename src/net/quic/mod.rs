@@ -2,7 +2,7 @@
 //!
 //! One task, the hub, owns all links and takes [`Command`]s; it never waits for a peer, so that a slow one delays nobody. Each link
 //! has tasks of its own that read, write and watch. What a message means is none of their business. Addresses come from the
-//! configuration alone. Start at [`Links`]; [`hub`] is where everything meets.
+//! configuration alone. Start at [`Links`]; `hub` is where everything meets.
 
 mod accept;
 mod dial;
