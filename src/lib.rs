@@ -9,12 +9,23 @@
 //!
 //! Start at [`relay`] for what an SFT does, at `server` for how it is put together.
 
+pub mod admin;
+pub mod api;
 pub mod cert;
+pub mod cli;
+pub mod conference;
+pub mod config;
 pub mod federation;
 pub mod ids;
 pub mod limits;
+pub mod log;
+pub mod metrics;
 pub mod net;
+pub mod private;
 pub mod proto;
 pub mod relay;
+pub mod select;
+pub mod server;
 pub mod session;
 pub mod units;
+pub mod worker;

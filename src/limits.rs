@@ -30,6 +30,9 @@ pub const MAX_PROP_BYTES: usize = 256;
 /// Incoming SSRCs remembered per session: audio, two layers, their repair streams, and as many again after a restart of the sender.
 pub const MAX_SSRCS_PER_SESSION: usize = 16;
 
+/// Arrivals remembered per session for transport-wide feedback: 100 ms at 50 Mbit/s are 500, and 24 bytes each.
+pub const MAX_FEEDBACK_ARRIVALS: usize = 1024;
+
 /// Participants of one conference, all domains together: authorization is one bit per ordered pair, 125 KiB at this size.
 pub const MAX_PARTICIPANTS: usize = 1000;
 /// Conferences on one SFT; an empty one costs about 4 KiB.
@@ -42,6 +45,22 @@ pub const MAX_HALF_OPEN_PER_SOURCE: usize = 50;
 pub const MAX_HALF_OPEN_PER_CONFERENCE: usize = 20;
 /// DTLS datagrams kept per session until the SETUP answer is in: one flight of a post-quantum ClientHello is two.
 pub const MAX_HELD_DTLS: usize = 4;
+/// Bytes of one DTLS datagram: handshake flights of browsers reach 1408, SCTP adds its own bound below that.
+pub const MAX_DTLS_BYTES: usize = 2048;
+/// Addresses of one client that are valid at a time: Wi-Fi, mobile and a relay, each over IPv4 and IPv6, and two more.
+pub const MAX_PATHS: usize = 8;
+/// Packets that may arrive late before the replay window forgets them (RFC 3711 §3.3.2 asks for 64): a second of 8 Mbit/s video.
+pub const REPLAY_WINDOW: u64 = 1024;
+/// Outgoing SSRCs of a session: every slot, each video slot with its repair stream, and our own for RTCP; 150 bytes each.
+pub const MAX_OUTGOING_SSRCS: usize = AUDIO_SLOTS + 2 * MAX_VIDEO_SLOTS + 3;
+/// Bytes that wait to be acknowledged on a data channel before sending is refused: four of the largest texts.
+pub const MAX_CHANNEL_BACKLOG: usize = 4 * MAX_TEXT_BYTES;
+/// Bytes of unread data on a data channel: the largest text, and as much that arrives behind a gap.
+pub const CHANNEL_RECEIVE_BYTES: usize = 2 * MAX_TEXT_BYTES;
+/// Data channel streams a client may open besides ours; we read none of them, each costs about 500 bytes.
+pub const MAX_FOREIGN_STREAMS: usize = 16;
+/// How long a session that was told to close waits for its last texts to be acknowledged.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A set-up nobody answered ends after this (the incumbent's value; clients race several SFTs and drop the losers).
 pub const SETUP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -135,3 +154,12 @@ const _: () = assert!(RETRY_ABOVE_HANDSHAKES < MAX_PENDING_HANDSHAKES);
 const _: () = assert!(MAX_FRAME_BYTES <= STREAM_WINDOW as usize && STREAM_WINDOW < LINK_WINDOW);
 const _: () = assert!(MAX_FRAME_BYTES < LINK_BACKLOG_BYTES);
 const _: () = assert!(MAX_TEXT_BYTES <= MAX_BODY_BYTES);
+/// Paths of one session: browsers try a pair per local address and port, and keep one.
+pub const MAX_PATHS_PER_SESSION: usize = 8;
+
+/// HTTP connections at a time; held CONFCONNs are among them, and each may hold [`MAX_HTTP_HEADER_BYTES`].
+pub const MAX_HTTP_CONNECTIONS: usize = 4096;
+/// Header fields of an HTTP request; browsers send about 20.
+pub const MAX_HTTP_HEADERS: usize = 64;
+/// Bytes of an HTTP request's header (the smallest that hyper takes is 8 KiB).
+pub const MAX_HTTP_HEADER_BYTES: usize = 16 * 1024;

@@ -15,7 +15,7 @@ impl Bitrate {
 }
 
 /// An RTP sequence number that never wraps; its low 16 bits are on the wire (RFC 3550 §5.1).
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SeqNo(pub u64);
 
 impl SeqNo {

@@ -119,6 +119,12 @@ impl<'a> Writer<'a> {
         Some(())
     }
 
+    /// Sets bits of a byte that was written before.
+    pub fn set_bits(&mut self, at: usize, bits: u8) -> Option<()> {
+        *self.out.get_mut(..self.written)?.get_mut(at)? |= bits;
+        Some(())
+    }
+
     /// Appends zeros until a multiple of four bytes was written.
     pub fn align(&mut self) -> Option<()> {
         while !self.written.is_multiple_of(4) {
@@ -138,7 +144,7 @@ mod tests {
         let mut writer = Writer::new(&mut out);
         writer.u8(1).unwrap();
         writer.u16(0x0203).unwrap();
-        writer.u24(0xff_0405_06).unwrap();
+        writer.u24(0xff04_0506).unwrap();
         writer.align().unwrap();
         writer.u32(7).unwrap();
         writer.u64(8).unwrap();

@@ -3,14 +3,34 @@
 //! This is the core that the simulator runs: `handle` takes closed enums, `poll` gives closed enums, [`Relay::forward`] tells for
 //! one RTP packet who gets it and how its header reads there. It sees parsed headers, never payloads; sessions and links are ids.
 
+mod attach;
+mod join;
+mod links;
+mod sessions;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
-use crate::federation;
-use crate::ids::{ConferenceId, FlowId, LinkId, ParticipantId, RequestId, SessionId, Ssrc};
-use crate::proto::client::{Connect, Props, Status};
-use crate::proto::link::message::{Code, Kind};
-use crate::proto::rtp::Incoming;
+use rand::SeedableRng;
+use rand_chacha::ChaCha12Rng;
 
+use crate::conference::{Action, Conference, ConferenceNo, Context, Flows};
+use crate::federation;
+use crate::federation::capability::Key;
+use crate::ids::{
+    ConferenceId, ConferenceKey, Domain, FlowId, LinkId, NodeName, ParticipantId, RequestId, SessionId, Ssrc,
+};
+use crate::proto::client::{Connect, Props, Status};
+use crate::proto::link::message::Code;
+use crate::proto::rtp::Incoming;
+use crate::relay::attach::Upstream;
+use crate::relay::join::Waiting;
+use crate::relay::links::{Link, Peer};
+use crate::relay::sessions::Session;
+use crate::units::Epoch;
+
+pub use crate::conference::forward::{Forwards, ToLink, ToSession, Unforwarded};
+pub use crate::conference::{EndReason, Rule};
 /// What happens to an SFT.
 #[derive(Debug)]
 pub enum Input {
@@ -105,6 +125,20 @@ pub enum Output {
     },
     /// Do something with a link.
     Link(federation::Command),
+    /// A peer did what its domain may not: count it.
+    Violation {
+        /// The peer's domain.
+        peer: Domain,
+        /// Against which rule.
+        rule: Rule,
+    },
+    /// A peer was refused: count it.
+    PeerRefused {
+        /// The domain it proved.
+        peer: Domain,
+        /// Why.
+        code: Code,
+    },
 }
 
 /// A session to be made.
@@ -162,19 +196,6 @@ pub enum Refusal {
     AnchorSilent,
 }
 
-/// Why a session ended.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum EndReason {
-    /// The client hung up.
-    Hangup,
-    /// No PING for [`crate::limits::PING_TIMEOUT`].
-    Silent,
-    /// The same participant came back with a new session.
-    Replaced,
-    /// It broke the protocol.
-    Protocol,
-}
-
 /// Where a packet comes from.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Source {
@@ -184,74 +205,166 @@ pub enum Source {
     Link(LinkId, FlowId),
 }
 
-/// Where one packet goes. Reused from packet to packet, so that forwarding allocates nothing.
-#[derive(Debug, Default)]
-pub struct Forwards {
-    /// To clients.
-    pub sessions: Vec<ToSession>,
-    /// To peers.
-    pub links: Vec<ToLink>,
+/// Who this SFT is.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Our domain.
+    pub domain: Domain,
+    /// Our node in it.
+    pub node: NodeName,
+    /// Grows with every start: milliseconds since the epoch.
+    pub boot: u64,
+    /// `SETUP.url`, `CONFPART.sfts`.
+    pub public_url: String,
+    /// What capabilities are made with (the first) and checked against (all).
+    pub capability_keys: Vec<Key>,
+    /// The domains that may federate with us. Empty: none.
+    pub peers: Vec<Domain>,
 }
 
-/// One packet's header at one receiver.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct ToSession {
-    /// The receiver.
-    pub session: SessionId,
-    /// The slot.
-    pub ssrc: Ssrc,
-    /// In the slot's own numbering.
-    pub sequence: u16,
-    /// In the slot's own time line.
-    pub timestamp: u32,
-    /// The roster's SSRC of the publisher.
-    pub csrc: Ssrc,
-    /// For the metrics.
-    pub kind: Kind,
-}
-
-/// One packet on one link.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct ToLink {
-    /// The link.
-    pub link: LinkId,
-    /// Its flow there.
-    pub flow: FlowId,
-    /// For the metrics.
-    pub kind: Kind,
-}
-
-/// Why a packet went nowhere.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum Unforwarded {
-    /// The source is no session or flow that we know.
-    UnknownSource,
-    /// The SSRC is none the publisher announced.
-    UnknownSsrc,
-    /// It carries no media (probing).
-    Padding,
+/// Why [`Relay::handle_timeout`] has to be called.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Timer {
+    /// A conference asked for it.
+    Conference(ConferenceNo),
+    /// A session may have fallen silent.
+    Ping(SessionId),
+    /// Requests wait for an anchor.
+    Waiting(ConferenceNo),
+    /// A member asks its anchor again.
+    Ask(ConferenceNo),
+    /// A peer has not said `hello`.
+    Hello(LinkId),
+    /// A peer is dialled again.
+    Redial(Domain),
 }
 
 /// One SFT.
 #[derive(Debug)]
-pub struct Relay {}
+pub struct Relay {
+    config: Config,
+    ctx: Context,
+    conferences: BTreeMap<ConferenceNo, Conference>,
+    by_key: BTreeMap<ConferenceKey, ConferenceNo>,
+    // Looked up for every packet, never iterated (its order is not the same in every run).
+    sessions: HashMap<SessionId, Session>,
+    // The session whose answer is expected.
+    unanswered: BTreeMap<(ConferenceId, ParticipantId), SessionId>,
+    upstreams: BTreeMap<ConferenceNo, Upstream>,
+    waiting: BTreeMap<ConferenceNo, Vec<Waiting>>,
+    links: BTreeMap<LinkId, Link>,
+    peers: BTreeMap<Domain, Peer>,
+    timers: BTreeSet<(Instant, Timer)>,
+    outputs: VecDeque<Output>,
+    // Conferences that something happened to since the last `settle`.
+    touched: BTreeSet<ConferenceNo>,
+    draining: bool,
+    next_conference: u64,
+    next_session: u64,
+}
 
 impl Relay {
+    /// An SFT without conferences.
+    #[must_use]
+    pub fn new(config: Config, seed: [u8; 32], epoch: Epoch) -> Relay {
+        let ctx = Context {
+            domain: config.domain.clone(),
+            url: config.public_url.clone(),
+            epoch,
+            rng: ChaCha12Rng::from_seed(seed),
+            actions: VecDeque::new(),
+            flows: Flows::default(),
+        };
+        let peers = config
+            .peers
+            .iter()
+            .map(|domain| (domain.clone(), Peer::default()))
+            .collect();
+        Relay {
+            config,
+            ctx,
+            conferences: BTreeMap::new(),
+            by_key: BTreeMap::new(),
+            sessions: HashMap::new(),
+            unanswered: BTreeMap::new(),
+            upstreams: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            links: BTreeMap::new(),
+            peers,
+            timers: BTreeSet::new(),
+            outputs: VecDeque::new(),
+            touched: BTreeSet::new(),
+            draining: false,
+            next_conference: 1,
+            next_session: 1,
+        }
+    }
+
     /// Takes one input; [`Relay::poll`] afterwards until it is `None`.
-    pub fn handle(&mut self, _now: Instant, _input: Input) {}
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Connect {
+                request,
+                conference,
+                participant,
+                connect,
+                authenticated,
+            } => {
+                let waiting = Waiting {
+                    request,
+                    participant,
+                    connect: *connect,
+                    authenticated,
+                    since: now,
+                };
+                self.connect(now, conference, waiting);
+            }
+            Input::Answered {
+                session,
+                audio,
+                video,
+                props,
+            } => self.answered(session, (audio, video), props),
+            Input::Opened { session } => self.opened(now, session),
+            Input::Text { session, text } => self.text(now, session, &text),
+            Input::PictureLost { session, slot } => self.picture_lost(now, session, slot),
+            Input::Ended { session } => self.ended(now, session),
+            Input::Link(event) => self.link_event(now, event),
+            Input::Drain => self.draining = true,
+        }
+        self.settle();
+    }
 
     /// Lets time pass.
-    pub fn handle_timeout(&mut self, _now: Instant) {}
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some((at, timer)) = self.timers.first().cloned().filter(|(at, _)| *at <= now) {
+            self.timers.remove(&(at, timer.clone()));
+            match timer {
+                Timer::Conference(no) => {
+                    self.touched.insert(no);
+                    let due = self.conferences.get_mut(&no);
+                    due.into_iter()
+                        .for_each(|conference| conference.handle_timeout(&mut self.ctx, now));
+                }
+                Timer::Ping(session) => self.ping_timeout(now, session),
+                Timer::Waiting(no) => self.waiting_timeout(now, no),
+                Timer::Ask(no) => self.ask_anchor(now, no),
+                Timer::Hello(link) => self.hello_timeout(link),
+                Timer::Redial(peer) => self.redial(&peer),
+            }
+        }
+        self.settle();
+    }
 
     /// The next thing to do.
     pub fn poll(&mut self) -> Option<Output> {
-        None
+        self.outputs.pop_front()
     }
 
     /// When [`Relay::handle_timeout`] is due; `None`: never, unless something happens.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        None
+        self.timers.first().map(|(at, _)| *at)
     }
 
     /// Tells who gets a packet. `forwards` is cleared first.
@@ -260,19 +373,107 @@ impl Relay {
     /// Why it goes nowhere; count it.
     pub fn forward(
         &mut self,
-        _now: Instant,
-        _source: Source,
-        _packet: &Incoming,
+        now: Instant,
+        source: Source,
+        packet: &Incoming,
         forwards: &mut Forwards,
     ) -> Result<(), Unforwarded> {
         forwards.sessions.clear();
         forwards.links.clear();
-        Err(Unforwarded::UnknownSource)
+        let (no, result) = match source {
+            Source::Session(id) => {
+                let (no, seat) = self
+                    .sessions
+                    .get(&id)
+                    .and_then(Session::seat)
+                    .ok_or(Unforwarded::UnknownSource)?;
+                let conference = self.conferences.get_mut(&no).ok_or(Unforwarded::UnknownSource)?;
+                (no, conference.forward(&mut self.ctx, now, seat, packet, forwards))
+            }
+            Source::Link(link, flow) => {
+                let route = *self
+                    .ctx
+                    .flows
+                    .received
+                    .get(&(link, flow))
+                    .ok_or(Unforwarded::UnknownSource)?;
+                let conference = self
+                    .conferences
+                    .get_mut(&route.conference)
+                    .ok_or(Unforwarded::UnknownSource)?;
+                (
+                    route.conference,
+                    conference.forward_track(now, route.seat, route.track, packet, forwards),
+                )
+            }
+        };
+        if !self.ctx.actions.is_empty() {
+            self.settle();
+        }
+        self.arm(no);
+        result
     }
 
     /// The session whose SETUP answer is expected from this participant, if there is one.
     #[must_use]
-    pub fn unanswered(&self, _conference: &ConferenceId, _participant: &ParticipantId) -> Option<SessionId> {
-        None
+    pub fn unanswered(&self, conference: &ConferenceId, participant: &ParticipantId) -> Option<SessionId> {
+        self.unanswered.get(&(conference.clone(), participant.clone())).copied()
+    }
+
+    /// The conferences, for tests, metrics and the status page.
+    pub fn conferences(&self) -> impl Iterator<Item = &Conference> {
+        self.conferences.values()
+    }
+
+    /// The peers whose link is up.
+    pub fn peers_up(&self) -> impl Iterator<Item = &Domain> {
+        self.links
+            .values()
+            .filter(|link| link.greeted.is_some())
+            .map(|link| &link.peer)
+    }
+
+    /// Turns what conferences want into outputs, drops those that are over, and sets their timers.
+    fn settle(&mut self) {
+        loop {
+            while let Some(action) = self.ctx.actions.pop_front() {
+                self.act(action);
+            }
+            let touched = std::mem::take(&mut self.touched);
+            self.drop_idle(&touched);
+            touched.iter().for_each(|no| self.arm(*no));
+            if self.ctx.actions.is_empty() && self.touched.is_empty() {
+                break;
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Text { session, text } => self.outputs.push_back(Output::Text { session, text }),
+            Action::Pli { session, ssrc } => self.outputs.push_back(Output::Pli { session, ssrc }),
+            Action::End { session, reason } => self.end(session, reason),
+            Action::Frame { line, message } => self.command(federation::Command::Frame {
+                link: line.link,
+                stream: line.stream,
+                message,
+            }),
+            Action::Finish { line } => self.finish(line),
+            Action::Violation { peer, rule } => self.outputs.push_back(Output::Violation { peer, rule }),
+        }
+    }
+
+    fn command(&mut self, command: federation::Command) {
+        self.outputs.push_back(Output::Link(command));
+    }
+
+    /// Sets a conference's timer where it wants an earlier one than is set.
+    fn arm(&mut self, no: ConferenceNo) {
+        let Some(conference) = self.conferences.get_mut(&no) else {
+            return;
+        };
+        if let Some(at) = conference.take_alarm() {
+            self.timers.insert((at, Timer::Conference(no)));
+        }
     }
 }

@@ -1,0 +1,110 @@
+//! Wire's signalling over HTTP, translated: what a client posts becomes a command, the worker's verdict a message.
+//!
+//! Refusals are CONFCONN messages with HTTP status 200 (`problem` says why). No request waits longer than the worker's answer may take.
+
+use std::net::IpAddr;
+
+use tokio::sync::oneshot;
+
+use crate::api::Api;
+use crate::api::problem::Problem;
+use crate::ids::{ConferenceId, ParticipantId};
+use crate::proto::client::{self, Body, Connect, Message, Status};
+use crate::proto::sdp;
+use crate::worker::{Answer, Command, Join, Offered, Unavailable, Verdict};
+
+/// A posted message.
+#[derive(Clone, Copy, Debug)]
+pub struct Post<'a> {
+    /// The conference in the path.
+    pub conference: &'a str,
+    /// As it came.
+    pub body: &'a [u8],
+}
+
+/// Who talks about which conference.
+struct Caller {
+    conference: ConferenceId,
+    participant: ParticipantId,
+    source: IpAddr,
+    /// As the client writes it: clients ignore answers that spell it otherwise.
+    sessid: String,
+}
+
+/// Answers a posted message.
+pub async fn post(api: &Api, source: IpAddr, post: Post<'_>) -> Result<String, Problem> {
+    let conference = ConferenceId::parse(post.conference)?;
+    let message = Message::parse(post.body)?;
+    if !message.conference.eq_ignore_ascii_case(post.conference) {
+        return Err(Problem::OtherConference);
+    }
+    let caller = Caller {
+        conference,
+        participant: message.from.ok_or(Problem::NoSender)?,
+        source,
+        sessid: message.conference,
+    };
+    match message.body {
+        Body::Connect(connect) => Ok(join(api, caller, connect).await),
+        Body::Answer(answer) => accept(api, caller, answer).await,
+        _ => Err(Problem::NotHere),
+    }
+}
+
+async fn join(api: &Api, caller: Caller, connect: Connect) -> String {
+    let (reply, verdict) = oneshot::channel();
+    let join = Join {
+        conference: caller.conference,
+        participant: caller.participant.clone(),
+        connect,
+        authenticated: false,
+        source: caller.source,
+        reply,
+    };
+    let refused = |reason| client::status(&caller.sessid, Status::AuthLimit, Some(reason));
+    if let Err(unavailable) = api.worker.post(Command::Join(Box::new(join))) {
+        return refused(word(unavailable));
+    }
+    match tokio::time::timeout(api.patience, verdict).await {
+        Ok(Ok(Verdict::Offer(offered))) => offer(api, &caller.sessid, &caller.participant, &offered),
+        Ok(Ok(Verdict::Refused { status, reason })) => client::status(&caller.sessid, status, Some(reason)),
+        Ok(Err(_)) => refused(word(Unavailable::Gone)),
+        Err(_) => refused("timeout"),
+    }
+}
+
+fn word(unavailable: Unavailable) -> &'static str {
+    match unavailable {
+        Unavailable::Full => "overload",
+        Unavailable::Gone => "shutting_down",
+    }
+}
+
+fn offer(api: &Api, sessid: &str, to: &ParticipantId, offered: &Offered) -> String {
+    client::offer(client::Offer {
+        conference: sessid,
+        to,
+        update: offered.update,
+        sdp: &offered.sdp,
+        url: &api.public_url,
+        tuple: offered.tuple.as_deref(),
+    })
+}
+
+async fn accept(api: &Api, caller: Caller, answer: client::Answer) -> Result<String, Problem> {
+    let (reply, done) = oneshot::channel();
+    let answer = Answer {
+        conference: caller.conference,
+        participant: caller.participant,
+        sdp: sdp::Answer::parse(&answer.sdp)?,
+        props: answer.props,
+        reply,
+    };
+    api.worker.post(Command::Answer(Box::new(answer)))?;
+    match tokio::time::timeout(api.patience, done).await {
+        Ok(Ok(result)) => result?,
+        Ok(Err(_)) => return Err(Unavailable::Gone.into()),
+        Err(_) => return Err(Unavailable::Full.into()),
+    }
+    Ok(client::status(&caller.sessid, Status::Ok, None))
+}

@@ -1,0 +1,141 @@
+//! The command line: `run`, `check-config`, `demo`, `cert`, `version`.
+//!
+//! Exit codes: 0 it worked, 1 it failed while doing it, 2 it was asked wrongly (arguments or configuration).
+
+mod cert;
+mod demo;
+mod run;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Ending {
+    /// It worked.
+    Ok,
+    /// The arguments or the configuration are wrong, which was told.
+    Mistaken,
+}
+
+/// The conferencing media relay (SFT) that each domain of a moderated federation runs.
+#[derive(Debug, Parser)]
+#[command(name = "anchor-sft", version, disable_help_subcommand = true, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 it worked, 1 it failed, 2 wrong arguments or configuration.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run an SFT in the foreground until SIGTERM or SIGINT
+    Run {
+        /// The configuration file; config/anchor-sft.toml documents every key
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// End when standard input does, as when the parent process is gone
+        #[arg(long, hide = true)]
+        end_with_stdin: bool,
+    },
+    /// Tell all mistakes in a configuration file, without starting
+    CheckConfig {
+        /// The configuration file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run two domains on this machine and print a page address for each
+    Demo(demo::Options),
+    /// Make and show certificates for links between domains
+    #[command(subcommand)]
+    Cert(cert::Command),
+    /// Print the version
+    Version {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Does what the arguments ask for. Results go to standard output, complaints to standard error.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Asking for help is no error; clap knows the difference. A closed output leaves nothing to tell.
+            let _closed = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match obey(arguments.command) {
+        Ok(Ending::Ok) => ExitCode::SUCCESS,
+        Ok(Ending::Mistaken) => ExitCode::from(2),
+        Err(error) => {
+            eprintln!("anchor-sft: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn obey(command: Command) -> anyhow::Result<Ending> {
+    match command {
+        Command::Run { config, end_with_stdin } => run::run(&config, end_with_stdin),
+        Command::CheckConfig { file, json } => Ok(run::check(&file, json)),
+        Command::Demo(options) => demo::run(&options),
+        Command::Cert(command) => cert::run(command),
+        Command::Version { json } => {
+            println!("{}", version(json));
+            Ok(Ending::Ok)
+        }
+    }
+}
+
+fn version(json: bool) -> String {
+    let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+    if json {
+        serde_json::json!({ "name": name, "version": version }).to_string()
+    } else {
+        format!("{name} {version}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        use clap::CommandFactory as _;
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_arguments_are_told_apart_from_a_wish_for_help() {
+        let code = |arguments: &[&str]| {
+            let arguments = ["anchor-sft"].iter().chain(arguments);
+            Arguments::try_parse_from(arguments)
+                .map_err(|error| error.exit_code())
+                .map(|_| ())
+        };
+        assert_eq!(code(&["run"]), Err(2));
+        assert_eq!(code(&["fly"]), Err(2));
+        assert_eq!(code(&["--help"]), Err(0));
+        assert_eq!(code(&["run", "--config", "x.toml"]), Ok(()));
+        assert_eq!(code(&["check-config", "x.toml", "--json"]), Ok(()));
+        assert_eq!(code(&["demo", "--dir", "x", "--keep"]), Ok(()));
+    }
+
+    #[test]
+    fn the_version_is_json_where_that_is_asked_for() {
+        let parsed: serde_json::Value = serde_json::from_str(&version(true)).unwrap();
+        assert_eq!(parsed["version"], env!("CARGO_PKG_VERSION"));
+        assert_eq!(version(false), concat!("anchor-sft ", env!("CARGO_PKG_VERSION")));
+    }
+}
