@@ -69,9 +69,17 @@ pub fn run(command: Command) -> anyhow::Result<Ending> {
             let domain = parse(&domain)?;
             let paths = cert::init(&domain, &dir, existing(force))?;
             println!("give peers   {}", paths.certificate.display());
-            println!("keep secret  {} (not needed on the server)", paths.private_key.display());
+            println!(
+                "keep secret  {} (not needed on the server)",
+                paths.private_key.display()
+            );
         }
-        Command::Issue { domain, name, dir, force } => {
+        Command::Issue {
+            domain,
+            name,
+            dir,
+            force,
+        } => {
             let domain = parse(&domain)?;
             let name = name.as_deref().map_or_else(|| Ok(domain.clone()), parse)?;
             tell_leaf(&cert::issue(&domain, &name, &dir, existing(force))?);
@@ -113,9 +121,22 @@ fn show(file: &Path, json: bool) -> anyhow::Result<()> {
 }
 
 fn described(view: &CertificateView) -> String {
-    let CertificateView { subject, names, issuer, authority, not_before, not_after, days_left, pin } = view;
+    let CertificateView {
+        subject,
+        names,
+        issuer,
+        authority,
+        not_before,
+        not_after,
+        days_left,
+        pin,
+    } = view;
     let role = if *authority { "authority" } else { "certificate" };
-    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let names = if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    };
     format!(
         "{role}  {subject}\n  names   {names}\n  issuer  {issuer}\n  valid   {not_before} to {not_after} ({days_left} days left)\n  \
          pin     {pin}"

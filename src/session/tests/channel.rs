@@ -28,10 +28,10 @@ fn a_client_that_does_not_read_is_told_no_at_a_bound() {
         pair.session.send_text(pair.now, &format!("{text}y")),
         Err(ChannelError::TooLong)
     );
-    let mut taken = 0;
-    while pair.session.send_text(pair.now, &text).is_ok() {
-        taken += text.len();
-    }
+    let taken: usize = (0..10)
+        .filter(|_| pair.session.send_text(pair.now, &text).is_ok())
+        .map(|_| text.len())
+        .sum();
     assert_eq!(pair.session.send_text(pair.now, &text), Err(ChannelError::Full));
     assert_eq!(taken, MAX_CHANNEL_BACKLOG);
     pair.run(Duration::from_secs(10));
@@ -60,7 +60,7 @@ fn closing_delivers_what_was_said_before_and_says_so() {
     pair.session.close(pair.now);
     assert_eq!(pair.session.send_text(pair.now, "late"), Err(ChannelError::NotOpen));
     pair.exchange();
-    pair.run(CLOSE_TIMEOUT);
+    pair.run(CLOSE_TIMEOUT / 2);
     assert_eq!(pair.peer.texts, [text.as_bytes()]);
     assert!(pair.peer.closed);
     assert_eq!(pair.ended, Some(Reason::Closed));
@@ -112,4 +112,12 @@ fn a_client_may_open_few_streams_of_its_own_and_nobody_reads_them() {
     pair.peer.send_on(pair.now, 3, b"hello");
     pair.exchange();
     assert_eq!(pair.ended, Some(Reason::Channel));
+}
+
+#[test]
+fn a_client_that_closes_the_channel_ends_its_session() {
+    let mut pair = Pair::open();
+    pair.peer.close_channel(pair.now);
+    pair.run(Duration::from_secs(2));
+    assert_eq!(pair.ended, Some(Reason::ClosedByClient));
 }

@@ -186,3 +186,9 @@ fn debug_shows_neither_addresses_nor_secrets() {
         assert!(!shown.contains(secret), "{shown}");
     }
 }
+
+#[test]
+fn sessions_can_move_to_a_worker() {
+    fn moves<T: Send>(_: &T) {}
+    moves(&Pair::new().session);
+}

@@ -106,6 +106,22 @@ fn broken_sctp_never_panics() {
     );
 }
 
+#[test]
+fn a_second_init_does_not_take_the_channel_over() {
+    let mut pair = Pair::open();
+    let mut init = pair.peer.packets[0].clone();
+    assert_eq!(init[12], 1, "the first chunk is INIT");
+    init[19] ^= 1;
+    sign_sctp(&mut init);
+    pair.peer.send_packet(pair.now, &init);
+    pair.exchange();
+    pair.session.send_text(pair.now, "still here").unwrap();
+    pair.peer.send_text(pair.now, "me too");
+    pair.exchange();
+    assert_eq!(pair.peer.texts, [b"still here"]);
+    assert_eq!(pair.texts, [b"me too"]);
+}
+
 /// CRC-32C with the checksum field zero (RFC 9260 §6.8).
 fn sign_sctp(packet: &mut [u8]) {
     let Some(field) = packet.get_mut(8..12) else {

@@ -105,14 +105,26 @@ fn a_client_that_claims_to_be_controlled_hears_of_the_conflict() {
 #[test]
 fn an_answer_is_never_longer_than_its_check() {
     let mut pair = Pair::new();
-    let Credentials { ufrag, password } = pair.session.credentials.clone();
+    let password = pair.session.credentials.password.clone();
     pair.path.remote = "[2001:db8::1]:40000".parse().unwrap();
-    let shortest = peer::binding_request(1, &format!("{ufrag}:x"), &password, &[], false);
-    assert_eq!(pair.session.stun(pair.now, pair.path, &shortest), Ok(()));
-    let Some(Output::Transmit { bytes, .. }) = pair.session.poll() else {
-        panic!("no answer");
-    };
-    assert!(bytes.len() <= shortest.len(), "{} for {}", bytes.len(), shortest.len());
-    pair.peer.receive(pair.now, &bytes);
-    assert_eq!(pair.peer.mapped, [pair.path.remote]);
+    for (ufrag, expected) in [("eight678", Ok(())), ("four", Err(Drop::BadStun))] {
+        pair.session.credentials.ufrag = ufrag.to_owned();
+        let shortest = peer::binding_request(1, &format!("{ufrag}:x"), &password, &[], false);
+        assert_eq!(pair.session.stun(pair.now, pair.path, &shortest), expected);
+        match pair.session.poll() {
+            Some(Output::Transmit { bytes, .. }) => assert!(bytes.len() <= shortest.len()),
+            other => assert_eq!((other, ufrag), (None, "four")),
+        }
+    }
+}
+
+#[test]
+fn addresses_of_both_families_are_told_to_the_client() {
+    let mut pair = Pair::new();
+    for remote in ["192.0.2.77:1", "[2001:db8::1]:65535"] {
+        pair.path.remote = remote.parse().unwrap();
+        pair.check(false).unwrap();
+    }
+    let expected: Vec<SocketAddr> = vec!["192.0.2.77:1".parse().unwrap(), "[2001:db8::1]:65535".parse().unwrap()];
+    assert_eq!(pair.peer.mapped, expected);
 }

@@ -5,7 +5,7 @@ use rtc_dtls::config::ConfigBuilder;
 use rtc_dtls::crypto::Certificate;
 use rtc_dtls::crypto_provider::RTCCryptoProvider;
 use rtc_dtls::crypto_provider::providers::AwsLcRsProvider;
-use rtc_dtls::endpoint::Endpoint;
+use rtc_dtls::endpoint::{Endpoint, EndpointEvent};
 use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile as Offered;
 use rtc_shared::TransportProtocol;
 
@@ -13,8 +13,8 @@ use super::*;
 
 const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 10_000);
 
-/// Shakes hands with a client that offers these suites; what it settled on, and why the session ended.
-fn handshake(offered: &[Offered]) -> (Option<Profile>, Option<Reason>) {
+/// Shakes hands with a client that offers these suites; what it settled on, why the session ended, and whether it was told.
+fn handshake(offered: &[Offered]) -> (Option<Profile>, Option<Reason>, bool) {
     let mut pair = Pair::new();
     pair.check(true).unwrap();
     let provider = Arc::new(AwsLcRsProvider::new());
@@ -29,14 +29,18 @@ fn handshake(offered: &[Offered]) -> (Option<Profile>, Option<Reason>) {
         .unwrap();
     let mut client = Endpoint::new(pair.path.remote, TransportProtocol::UDP, None);
     client.connect(pair.now, SERVER, Arc::new(config), None).unwrap();
+    let mut told = false;
     while let Some(datagram) = client.poll_transmit() {
         let _ = pair.session.dtls(pair.now, pair.path, &datagram.message);
         pair.collect();
         for datagram in pair.to_peer.drain(..) {
-            let _ = client.read(pair.now, SERVER, None, BytesMut::from(datagram.as_slice()));
+            let events = client
+                .read(pair.now, SERVER, None, BytesMut::from(datagram.as_slice()))
+                .unwrap_or_default();
+            told |= events.iter().any(|event| matches!(event, EndpointEvent::PeerClosed));
         }
     }
-    (pair.session.srtp_profile(), pair.ended)
+    (pair.session.srtp_profile(), pair.ended, told)
 }
 
 #[test]
@@ -63,11 +67,11 @@ fn the_dearest_suite_is_taken_only_where_nothing_else_is_offered() {
             Profile::AeadAes128Gcm,
         ),
     ] {
-        assert_eq!(handshake(offered), (Some(expected), None), "{offered:?}");
+        assert_eq!(handshake(offered), (Some(expected), None, false), "{offered:?}");
     }
 }
 
 #[test]
-fn a_client_without_a_common_suite_ends() {
-    assert_eq!(handshake(&[]), (None, Some(Reason::NoSrtpProfile)));
+fn a_client_without_a_common_suite_is_told_and_ends() {
+    assert_eq!(handshake(&[]), (None, Some(Reason::NoSrtpProfile), true));
 }
