@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::ids::{ConferenceId, SessionId};
-use crate::limits::MAX_PATHS_PER_SESSION;
+use crate::limits::MAX_PATHS;
 use crate::session::{Path, Session};
 use crate::worker::half_open::Place;
 use crate::worker::reports::Reports;
@@ -29,7 +29,7 @@ pub struct Client {
     /// The relay has forgotten it already.
     pub forgotten: bool,
     ufrag: String,
-    // At most MAX_PATHS_PER_SESSION; all of them are in `by_path`.
+    // At most MAX_PATHS; all of them are in `by_path`.
     paths: Vec<Path>,
 }
 
@@ -56,7 +56,7 @@ struct Owner {
     checked: Instant,
 }
 
-/// All sessions of a worker. Its maps are bounded by what the relay admits, and paths by [`MAX_PATHS_PER_SESSION`].
+/// All sessions of a worker. Its maps are bounded by what the relay admits, and paths by [`MAX_PATHS`].
 #[derive(Debug, Default)]
 pub struct Clients {
     by_id: HashMap<SessionId, Client>,
@@ -113,8 +113,10 @@ impl Clients {
         }
         let Some(client) = self.by_id.get_mut(&id) else { return };
         if owner.is_none_or(|owner| owner.session != id) {
-            if client.paths.len() >= MAX_PATHS_PER_SESSION {
-                let oldest = client.paths.remove(0);
+            if client.paths.len() >= MAX_PATHS {
+                let checked = |path: &Path| self.by_path.get(path).map(|owner| owner.checked);
+                let oldest = (0..client.paths.len()).min_by_key(|at| client.paths.get(*at).and_then(checked));
+                let oldest = client.paths.swap_remove(oldest.unwrap_or(0));
                 self.by_path.remove(&oldest);
             }
             client.paths.push(path);
