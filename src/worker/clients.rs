@@ -1,6 +1,7 @@
 //! The sessions of a worker, and how a datagram finds its own: by ufrag for STUN, by path for everything else.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::{Duration, Instant};
 
 use crate::ids::{ConferenceId, SessionId};
@@ -62,13 +63,19 @@ pub struct Clients {
     by_id: HashMap<SessionId, Client>,
     by_ufrag: HashMap<String, SessionId>,
     by_path: HashMap<Path, Owner>,
+    // How many sessions each conference has; never 0.
+    by_conference: HashMap<ConferenceId, usize>,
 }
 
 impl Clients {
-    /// Adds a session.
-    pub fn insert(&mut self, id: SessionId, client: Client) {
+    /// Adds a session; whether it is its conference's first.
+    pub fn insert(&mut self, id: SessionId, client: Client) -> bool {
+        let members = self.by_conference.entry(client.conference.clone()).or_default();
+        *members += 1;
+        let first = *members == 1;
         self.by_ufrag.insert(client.ufrag.clone(), id);
         self.by_id.insert(id, client);
+        first
     }
 
     /// Whether a ufrag is in use.
@@ -81,6 +88,12 @@ impl Clients {
     pub fn remove(&mut self, id: SessionId) -> Option<Client> {
         let client = self.by_id.remove(&id)?;
         self.by_ufrag.remove(&client.ufrag);
+        if let Entry::Occupied(mut members) = self.by_conference.entry(client.conference.clone()) {
+            *members.get_mut() -= 1;
+            if *members.get() == 0 {
+                members.remove();
+            }
+        }
         for path in &client.paths {
             self.by_path.remove(path);
         }

@@ -163,6 +163,8 @@ impl Worker {
         for (state, count) in [(SessionState::HalfOpen, half_open), (SessionState::Open, open)] {
             self.metrics.sessions.set(&state, count as f64);
         }
+        let calls = self.relay.conferences().count();
+        self.metrics.calls.set(i64::try_from(calls).unwrap_or(i64::MAX));
         self.metrics.participants.set(i64::try_from(open).unwrap_or(i64::MAX));
     }
 
