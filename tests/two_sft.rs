@@ -8,7 +8,7 @@ mod support;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use support::call::{Call, Manner, Pair, SOON, conference, connect, fall_silent, sent_since, talk};
+use support::call::{Call, Manner, Pair, SOON, conference, sent_since, talk};
 use support::garbage;
 use support::metrics::Metrics;
 use support::payload::Stream;
@@ -363,7 +363,5 @@ async fn leaving_is_seen_on_both_sides() {
             .until("alice is gone", SOON, |view| view.users() == ["anna", "bob"].into())
             .await;
     }
-    connect(&[&anna, &bob]).await;
     talk(&[&anna, &bob]).await;
-    fall_silent(&[&anna, &bob]).await;
 }

@@ -149,7 +149,8 @@ impl Call {
     }
 }
 
-/// Selects everyone for everyone, and waits until they hear and see each other.
+/// Selects everyone for everyone, and waits until they hear and see each other. Whoever changes slots by that is seen again only from
+/// his next key frame on.
 pub async fn connect(clients: &[&Client]) {
     for client in clients {
         let others = others(clients, client);
@@ -168,6 +169,7 @@ pub async fn connect(clients: &[&Client]) {
 
 /// As [`Call::talk`], for any of the clients.
 pub async fn talk(clients: &[&Client]) {
+    clients.iter().for_each(|client| client.publish(true));
     let begins: Vec<_> = clients.iter().map(|client| Begin::of(client)).collect();
     let targets: Vec<_> = clients
         .iter()
@@ -185,9 +187,7 @@ pub async fn talk(clients: &[&Client]) {
         }
         begin.check_slots(receiver);
     }
-    for client in clients {
-        client.publish(true);
-    }
+    clients.iter().for_each(|client| client.publish(true));
 }
 
 /// As [`Call::fall_silent`], for any of the clients.
