@@ -155,10 +155,10 @@ export class View {
 
   #renderBanner(people) {
     const failing = people.filter((person) => person.failing).map(displayName);
-    const foreign = people.length > 0 && failing.length > 0;
-    const text = `Cannot decrypt ${failing.join(', ')}: the keys differ. Compare the invitation links.`;
-    element('banner').hidden = !(foreign || this.call.media.problem);
-    setText(element('banner'), foreign ? text : this.call.media.problem);
+    const undecryptable = `Cannot decrypt ${failing.join(', ')}: the keys differ. Compare the invitation links.`;
+    const text = failing.length ? undecryptable : this.call.media.problem;
+    element('banner').hidden = !text;
+    setText(element('banner'), text);
   }
 
   #controls() {

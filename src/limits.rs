@@ -132,6 +132,8 @@ pub const DATAGRAM_SEND_BUFFER: usize = 512 * 1024;
 /// Bytes of datagrams that may wait for us: a burst of 50 ms at 160 Mbit/s.
 pub const DATAGRAM_RECEIVE_BUFFER: usize = 1024 * 1024;
 
+/// Links with one domain: eight nodes on its side, each with a link and its replacement.
+pub const MAX_LINKS_PER_PEER: usize = 16;
 /// Bytes of an RTP packet that is forwarded: an Ethernet frame; clients send at most 1200.
 pub const MAX_RTP_BYTES: usize = 1500;
 /// Bytes of an outgoing datagram to a client: MAX_RTP_BYTES, one CSRC, and the largest SRTP trailer.

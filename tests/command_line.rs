@@ -10,7 +10,7 @@ struct Folder(PathBuf);
 impl Folder {
     fn new(test: &str) -> Folder {
         let path = std::env::temp_dir().join(format!("anchor-sft-{test}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
+        fs::create_dir_all(&path).expect("the temporary folder takes folders");
         Folder(path)
     }
 
@@ -20,18 +20,18 @@ impl Folder {
             .args(arguments)
             .current_dir(&self.0)
             .output()
-            .unwrap();
+            .expect("the program starts");
         (
             status.code(),
-            String::from_utf8(stdout).unwrap(),
-            String::from_utf8(stderr).unwrap(),
+            String::from_utf8(stdout).expect("it prints text"),
+            String::from_utf8(stderr).expect("it prints text"),
         )
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).unwrap();
+        fs::remove_dir_all(&self.0).expect("what was made can be removed");
     }
 }
 

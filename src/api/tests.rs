@@ -1,3 +1,5 @@
+//! Requests in, answers out, with a worker that says what a test wants.
+
 use std::sync::Arc;
 
 use super::*;

@@ -28,7 +28,10 @@ impl Ports {
     pub fn bind(config: &Config) -> Result<Ports, StartError> {
         let media = all("media.listen", &config.media.listen, udp::bind)?;
         // The kernel answers with twice what it granted.
-        if media.iter().any(|socket| socket.receive_buffer / 2 < WANTED_RECEIVE_BUFFER) {
+        if media
+            .iter()
+            .any(|socket| socket.receive_buffer / 2 < WANTED_RECEIVE_BUFFER)
+        {
             tracing::warn!(
                 wanted = WANTED_RECEIVE_BUFFER,
                 "the kernel grants small receive buffers, and bursts will be lost: raise net.core.rmem_max"
@@ -76,7 +79,13 @@ mod tests {
         let first = tcp::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = first.local_addr().unwrap();
         let error = all("metrics.listen", &[address], tcp::bind).unwrap_err().to_string();
-        assert!(error.starts_with(&format!("{address} (metrics.listen) cannot be bound: ")), "{error}");
-        assert!(error.ends_with("; stop the process that has it, or choose another port"), "{error}");
+        assert!(
+            error.starts_with(&format!("{address} (metrics.listen) cannot be bound: ")),
+            "{error}"
+        );
+        assert!(
+            error.ends_with("; stop the process that has it, or choose another port"),
+            "{error}"
+        );
     }
 }

@@ -33,7 +33,9 @@ fn fold(metrics: &Metrics, stats: &[LinkStats], seen: &HashMap<LinkId, LinkStats
     for link in stats {
         let peer = metrics.peer(&link.peer);
         let up = stats.iter().filter(|other| other.peer == link.peer).count();
-        metrics.link_up.set(&peer, f64::from(u32::try_from(up).unwrap_or(u32::MAX)));
+        metrics
+            .link_up
+            .set(&peer, f64::from(u32::try_from(up).unwrap_or(u32::MAX)));
         metrics.link_rtt.set(&peer, link.rtt.as_secs_f64());
         add(metrics, peer, link, seen.get(&link.link));
     }

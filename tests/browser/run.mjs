@@ -2,7 +2,8 @@
 // Two domains, real browsers, the built program.
 //
 //   node run.mjs [PROGRAM]        PROGRAM: target/release/anchor-sft
-//   CHROMIUM=/path/to/chromium    ONLY=word (runs the cases whose name has it, and those they build on)
+//   CHROMIUM=/path/to/chromium    PORT_OFFSET=300 (where the demo's ports are taken)
+//   ONLY=word (runs the cases whose name has it, and those they build on)
 //
 // Prints a line a case and one summary, `N passed, 0 failed`; exit 1 where one failed. Screenshots: out/browser/*.png.
 

@@ -1,99 +1,105 @@
-//! One client's transport: a webrtc-rs connection, its UDP socket, and the loop between them.
+//! A client in memory: ICE (controlling) by hand, DTLS client, SCTP, and SRTP by another implementation than the server's.
+//!
+//! It knows nothing of the crate under test: it takes what an offer says and trades datagrams. Include it with `#[path]`.
+//! Drive it as a session: `receive`, `handle_timeout`, then `poll` until `None`.
+#![allow(dead_code, reason = "each includer uses its part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "test code meets only bytes of our own"
+)]
+#![allow(missing_docs, reason = "test code")]
 
-use std::collections::BTreeMap;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
-use rtc::data_channel::RTCDataChannelId;
-use rtc::peer_connection::RTCPeerConnection;
-use rtc::peer_connection::event::{RTCDataChannelEvent, RTCPeerConnectionEvent};
-use rtc::peer_connection::message::{RTCMessage, TaggedRTCMessage};
-use rtc::peer_connection::sdp::RTCSessionDescription;
-use rtc::peer_connection::transport::{CandidateConfig, CandidateHostConfig, RTCIceCandidate};
-use rtc::rtp::Packet;
-use rtc::rtp_transceiver::RTCRtpSenderId;
-use rtc::sansio::Protocol;
-use rtc::shared::error::Error;
-use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
-use tokio::net::UdpSocket;
+use aws_lc_rs::{digest, hmac};
+use rtc_srtp::context::Context;
+use rtc_srtp::crypto::providers::AwsLcRsCrypto;
+use rtc_srtp::protection_profile::ProtectionProfile;
+use sctp_proto::{
+    Association, AssociationHandle, ClientConfig, DatagramEvent, Endpoint, EndpointConfig, Event, Payload,
+    PayloadProtocolIdentifier, StreamEvent, TransportConfig,
+};
 
-use super::engine;
-use super::key_frames::asked_for;
-use super::now;
-use super::payload::Stream;
+pub const UFRAG: &str = "clnt";
+pub const PASSWORD: &str = "clientclientclientclient";
+const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
 
-/// Something that happened on the transport.
-#[derive(Debug)]
-pub enum Happened {
-    /// The SFT's data channel is open.
-    Opened,
-    /// A message came over it.
-    Text(String),
-    /// The channel or the transport ended.
-    Closed,
-    /// A media packet came.
-    Media(Packet),
-    /// Somebody wants a key frame of this SSRC.
-    PictureLost(u32),
-}
-
-/// A connection that has answered an offer.
+/// One client.
 pub struct Peer {
-    connection: RTCPeerConnection,
-    socket: UdpSocket,
-    local: SocketAddr,
-    /// The socket was full.
-    unsent: Option<TaggedBytesMut>,
-    channel: Option<RTCDataChannelId>,
-    audio: RTCRtpSenderId,
-    video: RTCRtpSenderId,
-    buffer: Vec<u8>,
+    ufrag: String,
+    password: String,
+    transactions: u64,
+    dtls: dimpl::Dtls,
+    fingerprint: [u8; 32],
+    deadline: Option<Instant>,
+    endpoint: Endpoint,
+    association: Option<(AssociationHandle, Association)>,
+    outbox: VecDeque<Vec<u8>>,
+    srtp: Option<Srtp>,
+    /// SHA-256 of the certificate that the server showed.
+    pub server_fingerprint: Option<[u8; 32]>,
+    /// The suite that DTLS settled on.
+    pub profile: Option<dimpl::SrtpProfile>,
+    /// The label of the channel that the server opened, and its stream.
+    pub channel: Option<(String, u16)>,
+    /// Texts in order.
+    pub texts: Vec<Vec<u8>>,
+    /// Success answers to our checks, with the address that they told.
+    pub mapped: Vec<SocketAddr>,
+    /// Error answers to our checks.
+    pub refused: Vec<u16>,
+    /// The server said close_notify.
+    pub closed: bool,
+    /// Our DTLS failed.
+    pub failed: bool,
+    /// The SCTP packets that went to the server.
+    pub packets: Vec<Vec<u8>>,
 }
 
-/// A new connection, the SSRCs of its streams and its SDP answer.
-pub struct Answered {
-    /// The connection.
-    pub peer: Peer,
-    /// What it will send.
-    pub ssrcs: Vec<(Stream, u32)>,
-    /// For the SFT.
-    pub sdp: String,
+struct Srtp {
+    outgoing: Context,
+    incoming: Context,
 }
 
 impl Peer {
-    /// Answers `offer` from a socket on `address`.
-    pub async fn answer(offer: &str, address: IpAddr, simulcast: bool) -> Result<Answered, Error> {
-        let socket = UdpSocket::bind((address, 0)).await?;
-        let local = socket.local_addr()?;
-        let ssrcs = ssrcs(simulcast);
-        let (audio, layers) = ssrcs.split_first().expect("audio is always there");
-        let mut connection = engine::connection(now())?;
-        let audio = connection.add_track(engine::audio_track(audio.1))?;
-        let video = connection.add_track(engine::video_track(layers))?;
-        connection.set_remote_description(now(), RTCSessionDescription::offer(modern(offer))?)?;
-        connection.add_local_candidate(candidate(local)?)?;
-        let answer = connection.create_answer(None)?;
-        connection.set_local_description(now(), answer)?;
-        let sdp = connection.local_description().expect("it was just set").sdp;
-        let peer = Peer {
-            connection,
-            socket,
-            local,
-            unsent: None,
+    /// A client that read these in the server's offer.
+    pub fn new(now: Instant, ufrag: &str, password: &str) -> Peer {
+        let certificate = dimpl::certificate::generate_self_signed_certificate().unwrap();
+        let fingerprint = sha256(&certificate.certificate);
+        let config = dimpl::Config::builder()
+            .flight_start_rto(Duration::from_millis(100))
+            .flight_retries(8)
+            .build()
+            .unwrap();
+        let mut dtls = dimpl::Dtls::new_12(Arc::new(config), certificate, now);
+        dtls.set_active(true);
+        Peer {
+            ufrag: ufrag.to_owned(),
+            password: password.to_owned(),
+            transactions: 0,
+            dtls,
+            fingerprint,
+            deadline: None,
+            endpoint: Endpoint::new(Arc::new(EndpointConfig::new()), None),
+            association: None,
+            outbox: VecDeque::new(),
+            srtp: None,
+            server_fingerprint: None,
+            profile: None,
             channel: None,
-            audio,
-            video,
-            buffer: vec![0; 2000],
-        };
-        Ok(Answered { peer, ssrcs, sdp })
+            texts: Vec::new(),
+            mapped: Vec::new(),
+            refused: Vec::new(),
+            closed: false,
+            failed: false,
+            packets: Vec::new(),
+        }
     }
 
-<<<<<<<< HEAD:tests/support/peer.rs
-    /// Runs the transport until something happened.
-    pub async fn next(&mut self, happened: &mut Vec<Happened>) {
-========
     /// For the answer's `a=fingerprint`.
     pub fn fingerprint(&self) -> [u8; 32] {
         self.fingerprint
@@ -252,166 +258,221 @@ impl Peer {
     fn drain_dtls(&mut self, now: Instant) -> bool {
         let mut buffer = vec![0; 4096];
         let mut busy = false;
->>>>>>>> session:tests/support/memory_peer.rs
         loop {
-            self.flush(happened);
-            if !happened.is_empty() {
-                break;
-            }
-            let deadline = self.connection.poll_timeout();
-            let deadline = deadline.unwrap_or_else(|| now() + Duration::from_secs(1));
-            tokio::select! {
-                () = tokio::time::sleep_until(deadline.max(now()).into()) => {
-                    // What fails here shows as a closed connection.
-                    drop(self.connection.handle_timeout(now()));
+            match self.dtls.poll_output(&mut buffer) {
+                dimpl::Output::Packet(bytes) => self.outbox.push_back(bytes.to_vec()),
+                dimpl::Output::PeerCert(certificate) => self.server_fingerprint = Some(sha256(certificate)),
+                dimpl::Output::Connected => busy = true,
+                dimpl::Output::KeyingMaterial(material, profile) => {
+                    self.profile = Some(profile);
+                    self.srtp = Some(Srtp::client(&material, profile));
                 }
-                received = self.socket.recv_from(&mut self.buffer) => self.receive(received),
-                _ = self.socket.writable(), if self.unsent.is_some() => {}
+                dimpl::Output::ApplicationData(bytes) => {
+                    let bytes = bytes.to_vec();
+                    self.take(now, bytes);
+                    busy = true;
+                }
+                dimpl::Output::CloseNotify => self.closed = true,
+                dimpl::Output::Timeout(at) => {
+                    self.deadline = Some(at);
+                    break;
+                }
+                _ => {}
             }
+        }
+        if busy && self.association.is_none() && self.profile.is_some() {
+            let transport = TransportConfig::default()
+                .with_max_send_message_size(1 << 20)
+                .with_max_receive_message_size(1 << 20)
+                .with_rto_initial_ms(300)
+                .with_rto_min_ms(200);
+            let mut config = ClientConfig::new();
+            config.transport = Arc::new(transport);
+            self.association = Some(self.endpoint.connect(config, NOWHERE).unwrap());
+        }
+        busy
+    }
+
+    fn take(&mut self, now: Instant, bytes: Vec<u8>) {
+        let event = self.endpoint.handle(now, NOWHERE, None, None, bytes.into());
+        if let (Some((_, DatagramEvent::AssociationEvent(event))), Some((_, association))) =
+            (event, &mut self.association)
+        {
+            association.handle_event(event);
         }
     }
 
-    fn receive(&mut self, received: io::Result<(usize, SocketAddr)>) {
-        // ECONNREFUSED of an SFT that was killed comes here; the SFT may come back.
-        let Ok((length, peer_addr)) = received else { return };
-        let transport = TransportContext {
-            local_addr: self.local,
-            peer_addr,
-            ecn: None,
-            transport_protocol: TransportProtocol::UDP,
+    /// Empties SCTP; true: DTLS has something new.
+    fn drain_sctp(&mut self, now: Instant) -> bool {
+        let Some((handle, mut association)) = self.association.take() else {
+            return false;
         };
-        let message = BytesMut::from(&self.buffer[..length]);
-        drop(self.connection.handle_read(TaggedBytesMut {
-            now: now(),
-            transport,
-            message,
-        }));
-    }
-
-    /// Sends what waits and tells what happened.
-    pub fn flush(&mut self, happened: &mut Vec<Happened>) {
-        while let Some(datagram) = self.unsent.take().or_else(|| self.connection.poll_write()) {
-            let sent = self.socket.try_send_to(&datagram.message, datagram.transport.peer_addr);
-            // Other errors are of an SFT that was killed; it may come back.
-            if sent.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
-                self.unsent = Some(datagram);
-                break;
+        let mut busy = false;
+        while let Some(event) = association.poll() {
+            if let Event::Stream(StreamEvent::Readable { id }) = event {
+                self.read(&mut association, id);
             }
         }
-        while let Some(event) = self.connection.poll_event() {
-            happened.extend(self.event(event));
-        }
-        while let Some(TaggedRTCMessage { message, .. }) = self.connection.poll_read() {
-            read(message, happened);
-        }
-    }
-
-    fn event(&mut self, event: RTCPeerConnectionEvent) -> Option<Happened> {
-        match event {
-            RTCPeerConnectionEvent::OnDataChannel(RTCDataChannelEvent::OnOpen(id)) => {
-                self.channel = Some(id);
-                Some(Happened::Opened)
+        while let Some(transmit) = association.poll_transmit(now) {
+            let Payload::RawEncode(packets) = transmit.payload else {
+                continue;
+            };
+            for packet in packets {
+                busy = true;
+                self.packets.push(packet.to_vec());
+                self.encrypt(&packet);
             }
-            RTCPeerConnectionEvent::OnDataChannel(RTCDataChannelEvent::OnClose(_)) => Some(Happened::Closed),
-            _ => None,
+        }
+        self.association = Some((handle, association));
+        busy
+    }
+
+    /// Sends any bytes in place of an SCTP packet.
+    pub fn send_packet(&mut self, now: Instant, packet: &[u8]) {
+        self.failed |= self.dtls.handle_timeout(now).is_err();
+        self.encrypt(packet);
+    }
+
+    /// The queue of the crate is short: it is emptied packet by packet.
+    fn encrypt(&mut self, packet: &[u8]) {
+        let _ = self.dtls.send_application_data(packet);
+        let mut buffer = vec![0; 4096];
+        while let dimpl::Output::Packet(bytes) = self.dtls.poll_output(&mut buffer) {
+            self.outbox.push_back(bytes.to_vec());
         }
     }
 
-    /// The label of the data channel, once it is open.
-    pub fn label(&mut self) -> Option<String> {
-        let channel = self.connection.data_channel(self.channel?)?;
-        Some(channel.label().to_owned())
-    }
-
-    /// Sends a text over the data channel; lost while there is none.
-    pub fn say(&mut self, text: String) {
-        let channel = self.channel.and_then(|id| self.connection.data_channel(id));
-        if let Some(mut channel) = channel {
-            drop(channel.send_text(now(), text));
+    fn read(&mut self, association: &mut Association, id: u16) {
+        while let Ok(Some(chunks)) = association.stream(id).unwrap().read_sctp() {
+            let mut bytes = vec![0; chunks.len()];
+            chunks.read(&mut bytes).unwrap();
+            match chunks.ppi {
+                PayloadProtocolIdentifier::Dcep if bytes[0] == 3 => {
+                    let label = usize::from(u16::from_be_bytes([bytes[8], bytes[9]]));
+                    let label = String::from_utf8(bytes[12..12 + label].to_vec()).unwrap();
+                    self.channel = Some((label, id));
+                    association
+                        .stream(id)
+                        .unwrap()
+                        .write_with_ppi(&[2], PayloadProtocolIdentifier::Dcep)
+                        .unwrap();
+                }
+                PayloadProtocolIdentifier::StringEmpty => self.texts.push(Vec::new()),
+                _ => self.texts.push(bytes),
+            }
         }
     }
 
-    /// Sends media packets of one kind.
-    pub fn send(&mut self, kind: Kind, packets: Vec<Packet>) -> Result<(), Error> {
-        let id = if kind == Kind::Audio { self.audio } else { self.video };
-        let mut sender = self.connection.rtp_sender(id).ok_or(Error::ErrRTPSenderNotExisted)?;
-        for packet in packets {
-            sender.write_rtp(now(), packet)?;
+    fn answered(&mut self, message: &[u8]) {
+        assert!(
+            is_signed(message, &self.password),
+            "the answer is signed with the server's password"
+        );
+        match (message[0], message[1]) {
+            (1, 1) => self.mapped.push(xor_mapped(message)),
+            (1, 0x11) => self.refused.push(error_code(message)),
+            other => panic!("no answer to a check: {other:?}"),
         }
-        Ok(())
-    }
-
-    /// Ends the transport as a closing page does.
-    pub fn close(mut self) {
-        drop(self.connection.close());
-        self.flush(&mut Vec::new());
     }
 }
 
-/// Audio or video.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Kind {
-    /// The microphone.
-    Audio,
-    /// The camera.
-    Video,
-}
-
-fn read(message: RTCMessage, happened: &mut Vec<Happened>) {
-    match message {
-        RTCMessage::RtpPacket(_, packet) => happened.push(Happened::Media(packet)),
-        RTCMessage::RtcpPacket(_, packets) => {
-            let asked = packets.iter().filter_map(|packet| asked_for(packet.as_ref()));
-            happened.extend(asked.map(Happened::PictureLost));
+impl Srtp {
+    fn client(material: &[u8], profile: dimpl::SrtpProfile) -> Srtp {
+        let profile = match profile {
+            dimpl::SrtpProfile::AES128_CM_SHA1_80 => ProtectionProfile::Aes128CmHmacSha1_80,
+            dimpl::SrtpProfile::AEAD_AES_128_GCM => ProtectionProfile::AeadAes128Gcm,
+            _ => ProtectionProfile::AeadAes256Gcm,
+        };
+        let (key, salt) = (profile.key_len(), profile.salt_len());
+        let context = |half: usize| {
+            let salts = 2 * key + half * salt;
+            let (key, salt) = (&material[half * key..][..key], &material[salts..][..salt]);
+            Context::new(key, salt, profile, None, None, &AwsLcRsCrypto).unwrap()
+        };
+        Srtp {
+            outgoing: context(0),
+            incoming: context(1),
         }
-        RTCMessage::DataChannelMessage(_, message) => {
-            happened.push(Happened::Text(String::from_utf8_lossy(&message.data).into_owned()));
+    }
+}
+
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    digest::digest(&digest::SHA256, bytes).as_ref().try_into().unwrap()
+}
+
+/// A signed binding request (RFC 8445 §7.1): USERNAME, PRIORITY, the role, USE-CANDIDATE, MESSAGE-INTEGRITY, FINGERPRINT.
+pub fn binding_request(transaction: u64, username: &str, password: &str, role: &[u8], nominate: bool) -> Vec<u8> {
+    let mut message = vec![0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 9, 9, 9, 9];
+    message.extend_from_slice(&transaction.to_be_bytes());
+    attribute(&mut message, 0x0006, username.as_bytes());
+    attribute(&mut message, 0x0024, &[0x6e, 0x7f, 0x1e, 0xff]);
+    message.extend_from_slice(role);
+    if nominate {
+        attribute(&mut message, 0x0025, &[]);
+    }
+    sign(&mut message, password);
+    message
+}
+
+/// Appends MESSAGE-INTEGRITY and FINGERPRINT.
+pub fn sign(message: &mut Vec<u8>, password: &str) {
+    set_length(message, 24);
+    let tag = hmac_sha1(password, message);
+    attribute(message, 0x0008, &tag);
+    set_length(message, 8);
+    let crc = crc32(message) ^ 0x5354_554e;
+    attribute(message, 0x8028, &crc.to_be_bytes());
+}
+
+fn attribute(message: &mut Vec<u8>, kind: u16, value: &[u8]) {
+    message.extend_from_slice(&kind.to_be_bytes());
+    message.extend_from_slice(&u16::try_from(value.len()).unwrap().to_be_bytes());
+    message.extend_from_slice(value);
+    message.resize(message.len().next_multiple_of(4), 0);
+}
+
+fn set_length(message: &mut [u8], more: usize) {
+    let length = u16::try_from(message.len() - 20 + more).unwrap();
+    message[2..4].copy_from_slice(&length.to_be_bytes());
+}
+
+fn hmac_sha1(password: &str, message: &[u8]) -> Vec<u8> {
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, password.as_bytes());
+    hmac::sign(&key, message).as_ref().to_vec()
+}
+
+fn is_signed(message: &[u8], password: &str) -> bool {
+    let body = message.len() - 32;
+    let mut signed = message[..body].to_vec();
+    set_length(&mut signed, 24);
+    let crc = crc32(&message[..message.len() - 8]) ^ 0x5354_554e;
+    message[body + 4..body + 24] == hmac_sha1(password, &signed) && message.ends_with(&crc.to_be_bytes())
+}
+
+fn xor_mapped(message: &[u8]) -> SocketAddr {
+    assert_eq!(message[20..22], [0, 0x20]);
+    let port = u16::from_be_bytes([message[26] ^ 0x21, message[27] ^ 0x12]);
+    let pad = &message[4..20];
+    let xored: Vec<u8> = message[28..].iter().zip(pad).map(|(byte, pad)| byte ^ pad).collect();
+    match message[25] {
+        1 => SocketAddr::from((<[u8; 4]>::try_from(&xored[..4]).unwrap(), port)),
+        _ => SocketAddr::from((<[u8; 16]>::try_from(&xored[..16]).unwrap(), port)),
+    }
+}
+
+fn error_code(message: &[u8]) -> u16 {
+    assert_eq!(message[20..22], [0, 9]);
+    u16::from(message[26]) * 100 + u16::from(message[27])
+}
+
+/// CRC-32 by table-free long division, from the other end than the server's.
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(byte.reverse_bits()) << 24;
+        for _ in 0..8 {
+            crc = (crc << 1) ^ if crc >> 31 == 1 { 0x04c1_1db7 } else { 0 };
         }
-        _ => {}
     }
-}
-
-fn ssrcs(simulcast: bool) -> Vec<(Stream, u32)> {
-    let layers: &[Stream] = if simulcast {
-        &[Stream::Low, Stream::High]
-    } else {
-        &[Stream::High]
-    };
-    let streams = [Stream::Audio].into_iter().chain(layers.iter().copied());
-    streams.map(|stream| (stream, rand::random())).collect()
-}
-
-/// The SFT speaks of its data channel in the old form, for Wire's clients; webrtc-rs, like Firefox, knows only the new one.
-fn modern(offer: &str) -> String {
-    let old = ["DTLS/SCTP 5000\r\n", "a=sctpmap:5000 webrtc-datachannel 16\r\n"];
-    let new = ["UDP/DTLS/SCTP webrtc-datachannel\r\n", "a=sctp-port:5000\r\n"];
-    if offer.contains("webrtc-datachannel\r\n") {
-        return offer.to_owned();
-    }
-    offer.replace(old[0], new[0]).replace(old[1], new[1])
-}
-
-fn candidate(local: SocketAddr) -> Result<rtc::peer_connection::transport::RTCIceCandidateInit, Error> {
-    let base_config = CandidateConfig {
-        network: "udp".to_owned(),
-        address: local.ip().to_string(),
-        port: local.port(),
-        component: 1,
-        ..Default::default()
-    };
-    let host = CandidateHostConfig {
-        base_config,
-        ..Default::default()
-    };
-    RTCIceCandidate::from(&host.new_candidate_host()?).to_json()
-}
-
-/// How many packets of which stream were sent.
-pub type Counters = BTreeMap<Stream, u32>;
-
-/// When something is next due; used for pacing only, never to wait for a result.
-pub fn every(period: Duration) -> tokio::time::Interval {
-    let mut interval = tokio::time::interval_at(Instant::into(now() + period), period);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    interval
+    !crc.reverse_bits()
 }

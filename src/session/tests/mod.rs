@@ -18,7 +18,6 @@ mod channel;
 mod connect;
 mod hostile;
 mod paths;
-mod profiles;
 
 #[expect(
     clippy::disallowed_methods,
