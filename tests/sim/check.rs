@@ -38,6 +38,8 @@ pub struct Checks {
 #[derive(Clone, Copy, Debug, Default)]
 struct Period {
     ended: Option<Instant>,
+    /// It ended because the other one came back with a new session, which is news elsewhere.
+    replaced: bool,
 }
 
 impl Period {
@@ -60,7 +62,11 @@ type Truth<'a> = (&'a [Client], &'a [Sft]);
 impl Checks {
     pub fn opened(&mut self, now: Instant, client: usize, leg: Leg) {
         // A new session has accepted nobody, and nobody has accepted it.
-        self.forget(now, |(from, to)| from == client || to == client);
+        self.forget(now, |(from, _)| from == client);
+        for (_, period) in self.accepts.iter_mut().filter(|((_, to), _)| *to == client) {
+            period.replaced |= period.ended.is_none();
+            period.ended.get_or_insert(now);
+        }
         self.open.insert(client, (leg, Period::default()));
     }
 
@@ -100,15 +106,15 @@ impl Checks {
         }
     }
 
-    /// Whether the first accepts the second; `near`: as its own SFT knows it.
+    /// Whether the first accepts the second, as far as an SFT must know: the home of the first, `near` to the second or not.
     fn accepts(&self, now: Instant, pair: (usize, usize), near: bool) -> bool {
-        self.accepts.get(&pair).is_some_and(|period| {
-            if near {
-                period.ended.is_none()
-            } else {
-                period.lately(now)
-            }
-        })
+        let known = self.accepts.get(&pair);
+        known.is_some_and(|period| period.ended.is_none() || (!near && period.replaced && period.lately(now)))
+    }
+
+    /// The same, where the first is elsewhere.
+    fn accepted_lately(&self, now: Instant, pair: (usize, usize)) -> bool {
+        self.accepts.get(&pair).is_some_and(|period| period.lately(now))
     }
 
     /// A packet leaves for a client.
@@ -126,14 +132,15 @@ impl Checks {
         let (home, there) = (clients[client].sft, clients[tag.from].sft);
         let names = (clients[client].name(), clients[tag.from].name());
         if self.is_believable(home, there) {
+            let near = home == there;
             assert_ne!(client, tag.from, "seed {seed}: {names:?} hears itself");
             assert!(
-                self.accepts(now, (client, tag.from), true),
+                self.accepts(now, (client, tag.from), near),
                 "seed {seed}: {names:?}: the first did not accept the second"
             );
-            let near = home == there;
             assert!(
-                self.accepts(now, (tag.from, client), near),
+                near && self.accepts(now, (tag.from, client), true)
+                    || !near && self.accepted_lately(now, (tag.from, client)),
                 "seed {seed}: {names:?}: the second did not accept the first"
             );
             let (_, period) = self.open[&tag.from];

@@ -1,5 +1,7 @@
 //! The stories.
 
+mod failures;
+mod federation;
 mod one_domain;
 
 use std::time::Duration;
