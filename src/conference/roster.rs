@@ -103,11 +103,10 @@ impl Conference {
     }
 
     fn sfts(&self, ctx: &Context) -> Vec<String> {
-        let members = self
-            .ports
-            .iter()
-            .filter(|port| port.ready().is_some())
-            .filter_map(|port| port.url.clone());
+        // A member whose last participant left is about to go.
+        let serving = (0..).map(PortNo).zip(&self.ports);
+        let serving = serving.filter(|(no, port)| port.ready().is_some() && self.seats.behind(*no).next().is_some());
+        let members = serving.filter_map(|(_, port)| port.url.clone());
         let mut sfts: Vec<String> = Vec::new();
         for url in std::iter::once(ctx.url.clone()).chain(members) {
             if !sfts.contains(&url) && sfts.len() < MAX_SFTS {

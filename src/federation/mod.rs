@@ -24,7 +24,7 @@ pub enum Side {
 }
 
 /// What the shell tells about links.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Event {
     /// A handshake is complete and the certificate proved `peer`; nobody has said `hello` yet.
     Up {

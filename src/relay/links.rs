@@ -291,6 +291,10 @@ impl Relay {
         if self.link_to(&link.peer).is_some() {
             return self.link_ready(now, &link.peer);
         }
+        // Another link to the same node was kept, and is about to say `hello`.
+        if code == Some(Code::DuplicateLink) && self.links.values().any(|other| other.peer == link.peer) {
+            return;
+        }
         // It failed before anyone said who he is: the peer did not take our certificate, or has gone.
         if link.greeted.is_none() && link.side == Side::Dialled {
             return self.dial_failed(now, &link.peer, code);

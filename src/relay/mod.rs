@@ -6,6 +6,7 @@
 mod attach;
 mod join;
 mod links;
+mod load;
 mod sessions;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -31,8 +32,10 @@ use crate::units::Epoch;
 
 pub use crate::conference::forward::{Forwards, ToLink, ToSession, Unforwarded};
 pub use crate::conference::{EndReason, Rule};
+pub use crate::relay::load::Load;
+
 /// What happens to an SFT.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Input {
     /// A client posted CONFCONN. Answered by [`Output::Offer`] or [`Output::Refuse`].
     Connect {

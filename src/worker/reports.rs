@@ -142,7 +142,9 @@ impl Worker {
 
     /// Asks a publisher for a key frame.
     pub(super) fn ask_keyframe(&mut self, now: Instant, id: SessionId, ssrc: Ssrc) {
-        self.send_rtcp(now, id, |_, out| rtcp::write_pli(OURS, ssrc, out));
+        if self.send_rtcp(now, id, |_, out| rtcp::write_pli(OURS, ssrc, out)) {
+            self.counters.keyframes_asked += 1;
+        }
     }
 
     /// Sends what `write` writes, if it does; whether there was a packet.

@@ -119,9 +119,14 @@ impl Thread {
         loop {
             let wake = self.wait().await;
             let now = clock::now();
+            let sent = self.worker.counters().packets();
             self.turn(now, wake);
             let after = clock::now();
-            self.busy += after.saturating_duration_since(now);
+            let took = after.saturating_duration_since(now);
+            if self.worker.counters().packets() > sent {
+                self.metrics.forward_delay.observe(took.as_secs_f64());
+            }
+            self.busy += took;
             if after >= self.fold_at {
                 self.fold(after);
             }

@@ -158,7 +158,9 @@ impl Worker {
         let mut client = Client::new(waiting.since, session, ufrag, offer.conference);
         client.place = Some(waiting.place);
         self.timers.arm(now, offer.session, client.session.next_deadline());
-        self.clients.insert(offer.session, client);
+        if self.clients.insert(offer.session, client) {
+            self.metrics.calls_total.inc();
+        }
         // Whoever stopped waiting will not answer either, and the session ends by its own time-out.
         let _ = waiting.reply.send(Verdict::Offer(offered));
     }

@@ -1,0 +1,47 @@
+//! How much a relay holds at the moment.
+
+use crate::conference::Conference;
+use crate::relay::Relay;
+
+/// How much of everything there is: for metrics, the status page, and tests that nothing is left behind.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Load {
+    /// Conferences.
+    pub conferences: usize,
+    /// Sessions, open or not.
+    pub sessions: usize,
+    /// CONFCONNs that wait for an anchor.
+    pub waiting: usize,
+    /// Participants, local and remote.
+    pub participants: usize,
+    /// Links, up or about to be.
+    pub links: usize,
+    /// Conferences' streams on links.
+    pub streams: usize,
+    /// Flows of all links, both directions.
+    pub flows: usize,
+    /// Timers that are set.
+    pub timers: usize,
+}
+
+impl Relay {
+    /// How much it holds.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        let flows = &self.ctx.flows;
+        Load {
+            conferences: self.conferences.len().max(self.by_key.len()).max(self.upstreams.len()),
+            sessions: self.sessions.len(),
+            waiting: self.waiting.values().map(Vec::len).sum(),
+            participants: self.conferences.values().map(seated).sum(),
+            links: self.links.len(),
+            streams: self.links.values().map(|link| link.streams.len()).sum(),
+            flows: flows.received.len() + flows.sent.len(),
+            timers: self.timers.len(),
+        }
+    }
+}
+
+fn seated(conference: &Conference) -> usize {
+    conference.seats().len()
+}

@@ -1,0 +1,17 @@
+//! Whole SFTs in simulated time: real relays, a seeded network, scripted clients, and checkers that watch always.
+//!
+//! [`world`] runs everything; [`client`] behaves as Wire's stock client does; [`cable`] stands for QUIC between two SFTs; [`check`]
+//! knows the truth and compares every packet and every roster with it. The scenarios read as stories.
+#![expect(clippy::indexing_slicing, reason = "indexes are the simulator's own")]
+
+mod cable;
+mod check;
+mod client;
+mod clock;
+mod media;
+mod mischief;
+mod net;
+mod scenarios;
+mod sft;
+mod shell;
+mod world;
