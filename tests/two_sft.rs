@@ -15,8 +15,9 @@ use support::payload::Stream;
 use support::peer::Counters;
 use support::publisher::Shape;
 use support::sft_process::Sft;
+use support::view::View;
 use support::wait;
-use support::webrtc_client::{Client, Join, JoinError, View};
+use support::webrtc_client::{Client, Join, JoinError};
 
 /// A lost domain is out of the roster no later than this (4 s until the link is known to be dead, 4 s of grace, and some for redialling).
 const LOSS: Duration = Duration::from_secs(10);
