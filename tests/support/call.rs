@@ -10,7 +10,8 @@ use super::publisher::Shape;
 use super::sft_process::Sft;
 use super::signalling::Quality;
 use super::udp_proxy::UdpProxy;
-use super::webrtc_client::{Client, Join, Received, View};
+use super::view::{Received, View};
+use super::webrtc_client::{Client, Join};
 
 /// For everything that takes milliseconds on loopback; forty times what the slowest of it takes on a busy machine.
 pub const SOON: Duration = Duration::from_secs(20);
