@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use crate::api::Api;
 use crate::api::problem::Problem;
 use crate::ids::{ConferenceId, ParticipantId};
+use crate::net::clock;
 use crate::proto::client::{self, Body, Connect, Message, Status};
 use crate::proto::sdp;
 use crate::worker::{Answer, Command, Join, Offered, Unavailable, Verdict};
@@ -52,12 +53,19 @@ pub async fn post(api: &Api, source: IpAddr, post: Post<'_>) -> Result<String, P
 }
 
 async fn join(api: &Api, caller: Caller, connect: Connect) -> String {
+    let standing = match api.terms.standing(clock::wall(), &connect) {
+        Ok(standing) => standing,
+        Err(unwelcome) => {
+            tracing::info!(reason = unwelcome.as_str(), "a client is refused");
+            return client::status(&caller.sessid, unwelcome.status(), Some(unwelcome.as_str()));
+        }
+    };
     let (reply, verdict) = oneshot::channel();
     let join = Join {
         conference: caller.conference,
         participant: caller.participant.clone(),
         connect,
-        authenticated: false,
+        standing,
         source: caller.source,
         reply,
     };

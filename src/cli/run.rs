@@ -46,11 +46,17 @@ async fn stdin_ended() {
 
 /// Tells all mistakes, or that there are none.
 pub fn check(file: &Path, json: bool) -> Ending {
-    let mistakes = config::load(file).err().unwrap_or_default();
+    let (warnings, mistakes) = match config::load(file) {
+        Ok(config) => (config.warnings(), Vec::new()),
+        Err(mistakes) => (Vec::new(), mistakes),
+    };
+    for warning in warnings.iter().filter(|_| !json) {
+        eprintln!("{}: {warning}", file.display());
+    }
     if json {
         println!(
             "{}",
-            serde_json::json!({ "ok": mistakes.is_empty(), "mistakes": mistakes })
+            serde_json::json!({ "ok": mistakes.is_empty(), "mistakes": mistakes, "warnings": warnings })
         );
     } else if mistakes.is_empty() {
         println!("{}: no mistakes", file.display());

@@ -115,6 +115,9 @@ fn is_local(ip: IpAddr) -> bool {
 }
 
 fn missing_files(config: &Config, file: &str, mistakes: &mut Vec<Mistake>) {
+    if let Some(secret) = &config.signalling.token_secret {
+        missing_secret(secret, file, mistakes);
+    }
     let Some(federation) = &config.federation else { return };
     let own = [
         ("federation.certificate", &federation.certificate),
@@ -135,4 +138,19 @@ fn missing_files(config: &Config, file: &str, mistakes: &mut Vec<Mistake>) {
             ));
         }
     }
+}
+
+/// A secret of nothing would let everybody make tokens.
+fn missing_secret(path: &Path, file: &str, mistakes: &mut Vec<Mistake>) {
+    let problem = match fs::read(path) {
+        Ok(text) if !text.trim_ascii().is_empty() => return,
+        Ok(_) => "is empty".to_owned(),
+        Err(error) => format!("cannot be read: {error}"),
+    };
+    mistakes.push(Mistake::new(
+        file,
+        "signalling.auth.secret_file",
+        format!("{} {problem}", path.display()),
+        "name a file that this user may read, with the secret as its first word",
+    ));
 }

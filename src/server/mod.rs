@@ -5,6 +5,7 @@
 mod bind;
 mod links;
 mod observe;
+mod terms;
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use crate::admin::{self, Ready};
+use crate::api::terms::Terms;
 use crate::api::{self, Api};
 use crate::config::Config;
 use crate::metrics::Metrics;
@@ -72,6 +74,14 @@ pub enum StartError {
         /// The cause.
         error: BadState,
     },
+    /// Tokens cannot be checked.
+    #[error("{file} (signalling.auth.secret_file) is of no use: {error}", file = file.display())]
+    Secret {
+        /// The secret's file.
+        file: PathBuf,
+        /// The cause.
+        error: terms::NoSecret,
+    },
     /// The system gives no randomness.
     #[error(transparent)]
     NoEntropy(#[from] NoEntropy),
@@ -119,6 +129,15 @@ struct Server {
 
 impl Server {
     async fn start(config: &Config) -> Result<Server, StartError> {
+        for warning in config.warnings() {
+            tracing::warn!(
+                key = warning.key,
+                problem = warning.problem,
+                fix = warning.fix,
+                "look at the configuration"
+            );
+        }
+        let terms = terms::of(&config.signalling)?;
         let metrics = Arc::new(Metrics::new(links::domains(config)));
         let ports = Ports::bind(config)?;
         let (worker, commands) = Mailbox::new();
@@ -137,7 +156,7 @@ impl Server {
         let thread = spawn(Worker::new(setup), inlets).await?;
         let ready = Ready::default();
         let (stop, stopped) = watch::channel(false);
-        let api = Arc::new(api(config, worker.clone(), ready.clone()));
+        let api = Arc::new(api(config, (worker.clone(), ready.clone()), terms));
         let mut clients = JoinSet::new();
         for listener in ports.signalling {
             clients.spawn(api::listen::serve(listener, api.clone(), stopped.clone()));
@@ -216,11 +235,12 @@ fn setup(
     })
 }
 
-fn api(config: &Config, worker: Mailbox, ready: Ready) -> Api {
+fn api(config: &Config, (worker, ready): (Mailbox, Ready), terms: Terms) -> Api {
     Api {
         worker,
         public_url: config.signalling.public_url.clone(),
         origins: config.signalling.allow_origins.clone(),
+        terms,
         ready,
         patience: api::PATIENCE,
         demo: config.demo,

@@ -9,6 +9,7 @@ use anchor_sft::ids::{ConferenceId, Domain, FlowId, RequestId, Ssrc};
 use anchor_sft::proto::link::message::Code;
 use anchor_sft::proto::rtp::Incoming;
 use anchor_sft::relay::{EndReason, Forwards, Input, Offer, Refusal};
+use anchor_sft::token::Standing;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
@@ -394,7 +395,7 @@ impl World {
             conference: self.conference.clone(),
             participant: me.id.clone(),
             connect: Box::new(me.connect()),
-            authenticated: false,
+            standing: Standing::Anonymous,
         };
         self.sfts[sft].requests.insert(request, (client, attempt));
         self.input(sft, input);

@@ -1,0 +1,1 @@
+//! Tokens, good and bad.
