@@ -1,10 +1,11 @@
-//! The command line: `run`, `check-config`, `demo`, `cert`, `version`.
+//! The command line: `run`, `check-config`, `demo`, `cert`, `sftd`, `version`.
 //!
 //! Exit codes: 0 it worked, 1 it failed while doing it, 2 it was asked wrongly (arguments or configuration).
 
 mod cert;
 mod demo;
 mod run;
+mod sftd;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -56,6 +57,9 @@ enum Command {
     /// Make and show certificates for links between domains
     #[command(subcommand)]
     Cert(cert::Command),
+    /// Run with the incumbent's flags instead of a configuration file
+    #[command(args_override_self = true)]
+    Sftd(Box<sftd::Flags>),
     /// Print the version
     Version {
         /// Print one JSON object
@@ -90,6 +94,7 @@ fn obey(command: Command) -> anyhow::Result<Ending> {
         Command::CheckConfig { file, json } => Ok(run::check(&file, json)),
         Command::Demo(options) => demo::run(&options),
         Command::Cert(command) => cert::run(command),
+        Command::Sftd(flags) => sftd::run(&flags),
         Command::Version { json } => {
             println!("{}", version(json));
             Ok(Ending::Ok)

@@ -23,7 +23,7 @@ use crate::limits::{MAX_HALF_OPEN, MAX_HALF_OPEN_PER_CONFERENCE, MAX_HALF_OPEN_P
 pub use crate::config::blacklist::{BadBlacklist, Blacklist};
 pub use crate::config::check::{Ground, check};
 pub use crate::config::file::{LogFormat, LogLevel};
-pub use crate::config::load::load;
+pub use crate::config::load::{load, load_table};
 pub use crate::config::mistake::Mistake;
 pub use crate::config::warning::Warning;
 
