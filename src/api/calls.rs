@@ -3,6 +3,7 @@
 //! Refusals are CONFCONN messages with HTTP status 200 (`problem` says why). No request waits longer than the worker's answer may take.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -12,7 +13,11 @@ use crate::ids::{ConferenceId, ParticipantId};
 use crate::net::clock;
 use crate::proto::client::{self, Body, Connect, Message, Status};
 use crate::proto::sdp;
+use crate::token::Standing;
 use crate::worker::{Answer, Command, Join, Offered, Unavailable, Verdict};
+
+/// How often the worker is asked for a client that has to wait for others: twice a second, as those come back within seconds.
+const ASKS: u32 = 10;
 
 /// A posted message.
 #[derive(Clone, Copy, Debug)]
@@ -60,24 +65,57 @@ async fn join(api: &Api, caller: Caller, connect: Connect) -> String {
             return client::status(&caller.sessid, unwelcome.status(), Some(unwelcome.as_str()));
         }
     };
+    let mut last = refused("timeout");
+    let asking = async {
+        while let Some(pause) = ask(api, &caller, (&connect, &standing), &mut last).await {
+            tokio::time::sleep(pause).await;
+        }
+    };
+    // Whoever is still asking by then gets the last verdict.
+    let _ = tokio::time::timeout(api.patience, asking).await;
+    match last {
+        Verdict::Offer(offered) => offer(api, &caller.sessid, &caller.participant, &offered),
+        Verdict::Refused { status, reason } => client::status(&caller.sessid, status, Some(reason)),
+    }
+}
+
+/// Asks the worker once; gives the pause before it makes sense to ask again, if it does.
+///
+/// That is where a client comes back to a call that we do not know and that it may not start: after a restart it may only have been
+/// faster than those who may.
+async fn ask(
+    api: &Api,
+    caller: &Caller,
+    (connect, standing): (&Connect, &Standing),
+    last: &mut Verdict,
+) -> Option<Duration> {
     let (reply, verdict) = oneshot::channel();
     let join = Join {
-        conference: caller.conference,
+        conference: caller.conference.clone(),
         participant: caller.participant.clone(),
-        connect,
-        standing,
+        connect: connect.clone(),
+        standing: standing.clone(),
         source: caller.source,
         reply,
     };
-    let refused = |reason| client::status(&caller.sessid, Status::AuthLimit, Some(reason));
-    if let Err(unavailable) = api.worker.post(Command::Join(Box::new(join))) {
-        return refused(word(unavailable));
-    }
-    match tokio::time::timeout(api.patience, verdict).await {
-        Ok(Ok(Verdict::Offer(offered))) => offer(api, &caller.sessid, &caller.participant, &offered),
-        Ok(Ok(Verdict::Refused { status, reason })) => client::status(&caller.sessid, status, Some(reason)),
-        Ok(Err(_)) => refused(word(Unavailable::Gone)),
-        Err(_) => refused("timeout"),
+    *last = match api.worker.post(Command::Join(Box::new(join))) {
+        Ok(()) => verdict.await.unwrap_or_else(|_| refused(word(Unavailable::Gone))),
+        Err(unavailable) => refused(word(unavailable)),
+    };
+    let cannot_start = matches!(
+        last,
+        Verdict::Refused {
+            status: Status::AuthCannotStart,
+            ..
+        }
+    );
+    (cannot_start && connect.update).then_some(api.patience / ASKS)
+}
+
+fn refused(reason: &'static str) -> Verdict {
+    Verdict::Refused {
+        status: Status::AuthLimit,
+        reason,
     }
 }
 

@@ -485,3 +485,6 @@ impl Relay {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
