@@ -139,7 +139,7 @@ fn a_url_without_a_name_has_no_domain_and_one_without_a_pod_no_node() {
         ("https://sft.a.example", "sft.a.example", None),
         ("https://sft.a.example:8443/sfts/sft-1/", "sft.a.example", Some("sft-1")),
         ("http://[::1]:8585", "localhost", None),
-        ("http://192.0.2.7:8585/sfts/a/b", "localhost", Some("a/b")),
+        ("http://192.0.2.7:8585/sfts/sft-0/x", "localhost", None),
     ] {
         let table = translated(&format!("-u {url}")).table;
         assert_eq!(table["domain"], domain.into(), "{url}");
