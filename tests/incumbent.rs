@@ -1,5 +1,11 @@
 //! A process that is started with the incumbent's flags, and what its deployment asks of it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on shall fail, and clippy's exception covers test functions only"
+)]
+
 mod support;
 
 use std::fs;

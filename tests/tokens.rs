@@ -1,5 +1,11 @@
 //! Real SFT processes that ask for tokens, and raw HTTP as clients post it. The tokens were made with another implementation of HMAC.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on shall fail, and clippy's exception covers test functions only"
+)]
+
 mod support;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -82,7 +88,7 @@ impl<'a> Caller<'a> {
     }
 
     /// Posts and expects a refusal.
-    async fn is_refused(self, status: u64, reason: &str) {
+    async fn gets_refusal(self, status: u64, reason: &str) {
         let user = self.user;
         let answer = self.posts().await;
         let got = (&answer["type"], &answer["status"], &answer["reason"]);
@@ -96,8 +102,8 @@ async fn whoever_calls_shows_a_token_every_time() {
     sft.require_tokens(SECRET);
     sft.start().await;
     let caller = |user| Caller::new(&sft, user);
-    caller("bob").token(JOINS).is_refused(5, "cannot_start").await;
-    caller("alice").is_refused(2, "token_missing").await;
+    caller("bob").token(JOINS).gets_refusal(5, "cannot_start").await;
+    caller("alice").gets_refusal(2, "token_missing").await;
     caller("alice").token(STARTS).gets("SETUP").await;
     caller("bob").token(JOINS).gets("SETUP").await;
 
@@ -111,16 +117,16 @@ async fn whoever_calls_shows_a_token_every_time() {
         // One that is new to a conference that exists, one that has a session, one that comes back to it.
         for (user, update) in [("carol", false), ("alice", false), ("alice", true)] {
             let caller = caller(user).token(token).with("update", update);
-            caller.is_refused(status, reason).await;
+            caller.gets_refusal(status, reason).await;
         }
     }
-    caller("alice").token(STARTS_TOO).is_refused(2, "other_bearer").await;
+    caller("alice").token(STARTS_TOO).gets_refusal(2, "other_bearer").await;
     let back = caller("alice").token(STARTS_TOO).with("update", true);
-    back.is_refused(2, "other_bearer").await;
+    back.gets_refusal(2, "other_bearer").await;
     caller("alice").token(STARTS).gets("SETUP").await;
     caller("alice").token(STARTS).with("update", true).gets("UPDATE").await;
     let old = caller("alice").token(STARTS).with("toolver", "9.10.13");
-    old.is_refused(1, "version_blacklisted").await;
+    old.gets_refusal(1, "version_blacklisted").await;
     assert_nothing_is_logged(&sft);
 }
 
@@ -158,9 +164,12 @@ async fn a_join_only_token_is_enough_for_the_first_of_a_member_once_the_anchor_a
         let caller = Caller::new(&b, "bob").token(JOINS).with("sft_url", a.url());
         caller.with("sft_tuple", tuple)
     };
-    Caller::new(&b, "bob").token(JOINS).is_refused(5, "cannot_start").await;
+    Caller::new(&b, "bob")
+        .token(JOINS)
+        .gets_refusal(5, "cannot_start")
+        .await;
     let other = format!("a.example/{}", "A".repeat(27));
-    bob(&other).is_refused(2, "bad_capability").await;
+    bob(&other).gets_refusal(2, "bad_capability").await;
     bob(tuple).gets("SETUP").await;
 }
 
