@@ -134,7 +134,7 @@ impl World {
         self.upload(client, leg, packet, tag);
     }
 
-    fn upload(&mut self, client: usize, leg: Leg, packet: Incoming, tag: Tag) {
+    pub fn upload(&mut self, client: usize, leg: Leg, packet: Incoming, tag: Tag) {
         if !self.clients[client].mute_network {
             let travel = ACCESS + ACCESS_JITTER.mul_f64(self.dice.random::<f64>());
             self.note(

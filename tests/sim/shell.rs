@@ -8,7 +8,7 @@ use anchor_sft::proto::link::frame;
 use anchor_sft::proto::link::message::{Code, Message};
 use anchor_sft::relay::{Input, Output};
 
-use crate::cable::{Bytes, Cable, encoded};
+use crate::cable::{Bytes, Cable, Stream, encoded};
 use crate::client::Leg;
 use crate::world::{ACCESS, Event, World};
 
@@ -133,6 +133,10 @@ impl World {
             .expect("what a relay says fits in a frame")
             .split_off(4)
             .to_vec();
+        let unsaid = self.sfts[sft].unsaid.map(|kind| format!("{{\"type\":\"{kind}\""));
+        if unsaid.is_some_and(|kind| json.starts_with(kind.as_bytes())) {
+            return;
+        }
         let json = encoded(json, self.sfts[sft].mischief.as_mut());
         self.put(cable, end, stream, json);
     }
@@ -141,6 +145,7 @@ impl World {
     pub fn put(&mut self, cable: usize, end: usize, stream: StreamId, json: Vec<u8>) {
         let at = self.cables[cable].stream(end, stream);
         let at = at.expect("a stream is opened before it is written to");
+        self.frames += 1;
         if self.cables[cable].write(end, at, json) {
             self.on_the_wire(cable, at, 1 - end);
         }
@@ -332,15 +337,15 @@ impl World {
 
     /// Says something by hand on the conference's stream, as if the SFT had said it.
     pub fn lie(&mut self, from: usize, to: usize, message: &Message) {
+        self.babble(from, to, serde_json::to_vec(message).expect("messages are JSON"));
+    }
+
+    /// Puts any bytes into a frame on the conference's stream.
+    pub fn babble(&mut self, from: usize, to: usize, json: Vec<u8>) {
         let (cable, end) = self.link(from, to).expect("a link is up");
-        let open = |stream: &&crate::cable::Stream| stream.writes == [true; 2] && stream.ids[end] != StreamId::LINK;
-        let stream = self.cables[cable]
-            .streams
-            .iter()
-            .filter(open)
-            .last()
-            .expect("the conference has a stream");
-        let (id, json) = (stream.ids[end], serde_json::to_vec(message).expect("messages are JSON"));
+        let open = |stream: &&Stream| stream.writes == [true; 2] && stream.ids[end] != StreamId::LINK;
+        let stream = self.cables[cable].streams.iter().filter(open).last();
+        let id = stream.expect("the conference has a stream").ids[end];
         self.put(cable, end, id, json);
     }
 

@@ -38,6 +38,8 @@ pub struct World {
     /// Everything that happened, where someone wants to compare.
     pub trace: Option<Said>,
     pub conference: ConferenceId,
+    /// Frames that went on streams, ever.
+    pub frames: u64,
     pub(crate) forwards: Forwards,
     pub(crate) dice: ChaCha12Rng,
     agenda: BTreeMap<(Instant, u64), Event>,
@@ -182,6 +184,7 @@ impl World {
             pace: Pace::default(),
             trace: None,
             conference: ConferenceId::parse("5f1d0c7a9be24c0aa1c2d3e4f5061728").expect("a good id"),
+            frames: 0,
             forwards: Forwards::default(),
             dice: ChaCha12Rng::seed_from_u64(seed ^ 0xd1ce),
             agenda: BTreeMap::new(),

@@ -2,7 +2,10 @@
 
 mod failures;
 mod federation;
+mod liars;
+mod mutants;
 mod one_domain;
+mod same_again;
 
 use std::time::Duration;
 
