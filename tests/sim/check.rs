@@ -14,6 +14,8 @@ use crate::sft::Sft;
 
 /// How long news may be on their way between SFTs: what was allowed this long ago may still arrive.
 const NEWS: Duration = Duration::from_millis(1500);
+/// No slot goes further ahead at once: receivers would lose count.
+const LEAP: i16 = 3100;
 /// Numbers of a slot that are remembered.
 const WINDOW: u64 = 4096;
 
