@@ -203,6 +203,7 @@ impl Checks {
             .checked_add_signed(step.into())
             .expect("numbers do not run below zero");
         assert!(index + WINDOW > slot.highest, "seed {seed}: a slot's numbers jump back");
+        assert!(step < LEAP, "seed {seed}: a slot's numbers leap ahead: {tag:?}");
         assert!(
             slot.seen.insert(index),
             "seed {seed}: a slot's number is used twice: {tag:?}"

@@ -41,14 +41,14 @@ impl World {
                     );
                 }
                 Output::Text { session, text } => {
-                    self.to_session(sft, session, |client, leg| Event::ToClient { client, leg, text })
+                    self.for_session(sft, session, |client, leg| Event::ToClient { client, leg, text })
                 }
                 Output::Pli { session, ssrc } => {
                     self.sfts[sft].plis += 1;
-                    self.to_session(sft, session, |client, leg| Event::Pli { client, leg, ssrc });
+                    self.for_session(sft, session, |client, leg| Event::Pli { client, leg, ssrc });
                 }
                 Output::End { session, reason } => {
-                    self.to_session(sft, session, |client, leg| Event::Closed { client, leg, reason });
+                    self.for_session(sft, session, |client, leg| Event::Closed { client, leg, reason });
                     if let Some((client, _)) = self.sfts[sft].sessions.remove(&session) {
                         self.checks.closed(
                             self.clock.now(),
@@ -68,7 +68,12 @@ impl World {
         }
     }
 
-    fn to_session(&mut self, sft: usize, session: anchor_sft::ids::SessionId, event: impl FnOnce(usize, Leg) -> Event) {
+    fn for_session(
+        &mut self,
+        sft: usize,
+        session: anchor_sft::ids::SessionId,
+        event: impl FnOnce(usize, Leg) -> Event,
+    ) {
         let leg = Leg {
             sft,
             boot: self.sfts[sft].boot,
@@ -331,7 +336,7 @@ impl World {
     /// The newest live link between two SFTs, and which end the first of them is.
     pub fn link(&self, one: usize, other: usize) -> Option<(usize, usize)> {
         let up = |(_, cable): &(usize, &Cable)| cable.is_up() && cable.joins(one, other);
-        let (at, cable) = self.cables.iter().enumerate().filter(up).last()?;
+        let (at, cable) = self.cables.iter().enumerate().rfind(up)?;
         Some((at, usize::from(cable.ends[0].sft != one)))
     }
 
@@ -344,7 +349,7 @@ impl World {
     pub fn babble(&mut self, from: usize, to: usize, json: Vec<u8>) {
         let (cable, end) = self.link(from, to).expect("a link is up");
         let open = |stream: &&Stream| stream.writes == [true; 2] && stream.ids[end] != StreamId::LINK;
-        let stream = self.cables[cable].streams.iter().filter(open).last();
+        let stream = self.cables[cable].streams.iter().rfind(open);
         let id = stream.expect("the conference has a stream").ids[end];
         self.put(cable, end, id, json);
     }
