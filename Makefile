@@ -30,7 +30,7 @@ check:
 	$(call stage,format,cargo fmt --check)
 	$(call stage,lints,cargo clippy --locked --all-targets -- -D warnings)
 	$(call stage,layout,cargo test --locked --test tidy --test config)
-	$(call stage,documentation,RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps)
+	$(call stage,documentation,RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --locked --no-deps)
 	$(call stage,licences and advisories,if command -v cargo-deny >/dev/null; then cargo deny check; else echo 'cargo-deny is not here; skipped'; fi)
 
 bench:

@@ -63,6 +63,7 @@ class App {
     element('rejoin').onclick = () => location.reload();
     // A fragment typed or pasted into an open tab names another call.
     addEventListener('hashchange', () => location.reload());
+    addEventListener('pagehide', () => this.call?.leave());
     element('name').focus();
   }
 

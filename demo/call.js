@@ -26,6 +26,17 @@ const FINAL = {
   policy: 'The policy of a domain forbids this call.',
   suspended: 'Federation with the domain of the call is suspended.',
 };
+/** Refusals that pass, in words for people; others are shown as they are. */
+const PASSING = {
+  unknown_conference: 'nobody is in the call there yet',
+  anchor_silent: 'its server does not answer',
+  limit: 'the server is full',
+  overload: 'the server is busy',
+  draining: 'the server is about to restart',
+  shutting_down: 'the server is restarting',
+  timeout: 'the server is slow to answer',
+  conflict: 'the server still knows us from before',
+};
 /** The client versions of status 1 and tokens of statuses 2 to 5, where no reason is given. */
 const FINAL_STATUS = { 1: 'The server wants a newer version of this page. Reload it.', 5: 'You may join calls, but not start one.' };
 
@@ -100,7 +111,8 @@ export class Call extends EventTarget {
   async setCamera(on) {
     this.camera = on;
     if (on) await this.media.openCamera();
-    else this.media.closeCamera();
+    // The wish may have changed while the camera was opening.
+    if (!this.camera) this.media.closeCamera();
     await this.session?.upload('video')?.sender.replaceTrack(this.media.video);
     this.#tellProps();
   }
@@ -159,6 +171,7 @@ export class Call extends EventTarget {
       return await this.#run(answer);
     } catch (error) {
       this.#drop();
+      if (this.phase === 'left') return {};
       if (error instanceof Unreachable) return { detail: 'the server does not answer' };
       console.warn('the transport could not be made:', error);
       return { detail: 'the transport could not be made' };
@@ -167,7 +180,7 @@ export class Call extends EventTarget {
 
   #judge({ status, reason }) {
     if (FINAL[reason]) return { final: FINAL[reason] };
-    if (reason) return this.link.sftTuple ? { waiting: true, detail: reason } : { detail: reason };
+    if (reason) return { waiting: Boolean(this.link.sftTuple), detail: PASSING[reason] ?? reason };
     return { final: FINAL_STATUS[status] ?? 'The server refused to let you in.' };
   }
 

@@ -1,7 +1,7 @@
 // Encrypts and decrypts encoded frames off the main thread. One worker lives as long as the tab, so that the frame counter
 // survives reconnects.
 //
-// In:  { type: 'keys' | 'roster' | 'layers' | 'stream' | 'forget' | 'counters' }, or the browser's `rtctransform` event.
+// In:  { type: 'keys' | 'roster' | 'layers' | 'stream' | 'counters' }, or the browser's `rtctransform` event.
 // Out: { type: 'source', slot, userid, layer }   whose frames a receive slot carries from now on
 //      { type: 'failing', slot, userid }         frames of a slot cannot be decrypted
 //      { type: 'counters', ... }                 for statistics

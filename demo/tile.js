@@ -24,10 +24,10 @@ export class Tile {
   /** Shows a person; `stream` null: the avatar instead of a picture. */
   render(person, { own, pinned, stream, domainIndex }) {
     const name = displayName(person);
-    const flags = { self: own, speaking: person.speaking, muted: person.muted, pictured: stream, failing: person.failing, pinned };
+    const flags = { self: own, speaking: person.speaking, silenced: person.muted, pictured: stream, failing: person.failing, pinned };
     for (const [flag, on] of Object.entries(flags)) this.root.classList.toggle(flag, Boolean(on));
     setText(this.name, own ? `${name} (you)` : name);
-    setText(this.avatar, initials(name));
+    setText(this.avatar, person.name ? initials(name) : '?');
     setText(this.domain, person.domain);
     this.domain.dataset.colour = domainIndex % DOMAIN_COLOURS;
     this.avatar.dataset.colour = domainIndex % DOMAIN_COLOURS;

@@ -4,6 +4,8 @@ import { bestGrid, spotlight } from './layout.js';
 import { Panel } from './panel.js';
 import { Tile, displayName, setText } from './tile.js';
 
+/** More tiles than that are too small to see; everyone is in the list of people. */
+const MAX_TILES = 16;
 const element = (id) => document.getElementById(id);
 
 export class View {
@@ -27,7 +29,7 @@ export class View {
   render() {
     const people = this.call.people.list();
     const domains = [...new Set(people.map((person) => person.domain))];
-    const shown = people.length ? people : [this.#alone()];
+    const shown = people.length ? this.#shown(people) : [this.#alone()];
     this.#dropTiles(shown);
     for (const person of shown) this.#renderTile(person, domains);
     this.#arrange();
@@ -55,6 +57,14 @@ export class View {
   #alone() {
     const { userid, muted, camera, name } = this.call;
     return { userid, name, domain: '', muted, camera, choice: 'auto', speaking: false, failing: false };
+  }
+
+  /** Ourselves and who is watched first, then the others while there is room; in the roster's order. */
+  #shown(people) {
+    const { userid: own, people: { slots } } = this.call;
+    const first = new Set([own, ...slots]);
+    let room = MAX_TILES - first.size;
+    return people.filter(({ userid }) => first.has(userid) || room-- > 0);
   }
 
   #dropTiles(people) {
@@ -133,7 +143,7 @@ export class View {
     const retry = { label: 'Try now', run: () => this.call.retryNow() };
     const invite = { label: 'Invite people', run: () => this.panel.open(true, true) };
     if (phase === 'waiting') {
-      const text = `The call is held in ${anchor}, and nobody is there yet. You will be let in when it starts.`;
+      const text = `The call is held in ${anchor}: ${detail}. You will be let in as soon as that changes.`;
       return { title: 'Waiting for the other domain…', text, busy: true };
     }
     if (phase === 'refused') return { title: 'You cannot join this call', text: detail };
@@ -145,10 +155,10 @@ export class View {
 
   #renderBanner(people) {
     const failing = people.filter((person) => person.failing).map(displayName);
-    const foreign = people.length > 0 && failing.length > 0;
-    const text = `Cannot decrypt ${failing.join(', ')}: the keys differ. Compare the invitation links.`;
-    element('banner').hidden = !(foreign || this.call.media.problem);
-    setText(element('banner'), foreign ? text : this.call.media.problem);
+    const undecryptable = `Cannot decrypt ${failing.join(', ')}: the keys differ. Compare the invitation links.`;
+    const text = failing.length ? undecryptable : this.call.media.problem;
+    element('banner').hidden = !text;
+    setText(element('banner'), text);
   }
 
   #controls() {
@@ -222,5 +232,6 @@ function received(entry, layer) {
 
 function sent(encodings) {
   const live = encodings.filter((encoding) => encoding.kind === 'video' && encoding.fps > 0);
-  return live.map((encoding) => `${encoding.width}×${encoding.height}`).join(' + ');
+  const sizes = live.map((encoding) => `${encoding.width}×${encoding.height}`).sort();
+  return sizes.length ? `sends ${sizes.join(' + ')}` : '';
 }

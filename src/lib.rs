@@ -5,9 +5,9 @@
 //! 0. vocabulary: [`ids`], [`units`], [`limits`], [`private`], [`config`]
 //! 1. bytes and values: [`proto`]
 //! 2. cores, told the time: [`session`], [`select`], [`conference`], [`federation`], [`relay`]
-//! 3. shell: `net`, `worker`, `api`, `metrics`, `admin`, `server`, `cli`
+//! 3. shell: [`net`], [`worker`], [`api`], [`admin`], [`metrics`], [`log`], [`cert`], [`server`], [`cli`]
 //!
-//! Start at [`relay`] for what an SFT does, at `server` for how it is put together.
+//! Start at [`relay`] for what an SFT does, at [`server`] for how it is put together.
 
 pub mod admin;
 pub mod api;

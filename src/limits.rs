@@ -134,6 +134,8 @@ pub const DATAGRAM_SEND_BUFFER: usize = 512 * 1024;
 /// Bytes of datagrams that may wait for us: a burst of 50 ms at 160 Mbit/s.
 pub const DATAGRAM_RECEIVE_BUFFER: usize = 1024 * 1024;
 
+/// Links with one domain: eight nodes on its side, each with a link and its replacement.
+pub const MAX_LINKS_PER_PEER: usize = 16;
 /// Bytes of an RTP packet that is forwarded: an Ethernet frame; clients send at most 1200.
 pub const MAX_RTP_BYTES: usize = 1500;
 /// Bytes of an outgoing datagram to a client: MAX_RTP_BYTES, one CSRC, and the largest SRTP trailer.
@@ -148,18 +150,16 @@ pub const MAILBOX: usize = 4096;
 /// Datagrams that may wait between a worker and a link; when full, the oldest go and are counted.
 pub const LINK_QUEUE: usize = 2048;
 
-const _: () = assert!(MAX_HALF_OPEN_PER_SOURCE < MAX_HALF_OPEN);
-const _: () = assert!(MAX_HALF_OPEN_PER_CONFERENCE < MAX_HALF_OPEN);
-const _: () = assert!(RETRY_ABOVE_HANDSHAKES < MAX_PENDING_HANDSHAKES);
-const _: () = assert!(MAX_FRAME_BYTES <= STREAM_WINDOW as usize && STREAM_WINDOW < LINK_WINDOW);
-const _: () = assert!(MAX_FRAME_BYTES < LINK_BACKLOG_BYTES);
-const _: () = assert!(MAX_TEXT_BYTES <= MAX_BODY_BYTES);
-/// Paths of one session: browsers try a pair per local address and port, and keep one.
-pub const MAX_PATHS_PER_SESSION: usize = 8;
-
 /// HTTP connections at a time; held CONFCONNs are among them, and each may hold [`MAX_HTTP_HEADER_BYTES`].
 pub const MAX_HTTP_CONNECTIONS: usize = 4096;
 /// Header fields of an HTTP request; browsers send about 20.
 pub const MAX_HTTP_HEADERS: usize = 64;
 /// Bytes of an HTTP request's header (the smallest that hyper takes is 8 KiB).
 pub const MAX_HTTP_HEADER_BYTES: usize = 16 * 1024;
+
+const _: () = assert!(MAX_HALF_OPEN_PER_SOURCE < MAX_HALF_OPEN);
+const _: () = assert!(MAX_HALF_OPEN_PER_CONFERENCE < MAX_HALF_OPEN);
+const _: () = assert!(RETRY_ABOVE_HANDSHAKES < MAX_PENDING_HANDSHAKES);
+const _: () = assert!(MAX_FRAME_BYTES <= STREAM_WINDOW as usize && STREAM_WINDOW < LINK_WINDOW);
+const _: () = assert!(MAX_FRAME_BYTES < LINK_BACKLOG_BYTES);
+const _: () = assert!(MAX_TEXT_BYTES <= MAX_BODY_BYTES);

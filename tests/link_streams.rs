@@ -3,9 +3,13 @@
 
 mod links;
 
+use std::time::Duration;
+
+use anchor_sft::federation::allow::Peer;
 use anchor_sft::federation::{Command, Event};
 use anchor_sft::ids::{LinkId, StreamId};
 use anchor_sft::limits::LINK_BACKLOG_BYTES;
+use anchor_sft::net::quic::LinkStats;
 use anchor_sft::proto::link::message::{Code, Hello, Message, Roster};
 use bytes::Bytes;
 use links::{Authority, Sft, at, domain, pair};
@@ -179,20 +183,10 @@ async fn a_close_carries_its_code_to_the_peer() {
 #[tokio::test]
 async fn a_peer_that_reads_nothing_loses_its_link_and_delays_nobody() {
     let (ca_a, ca_b, ca_c) = (Authority::new(), Authority::new(), Authority::new());
-    let listed = || {
-        vec![anchor_sft::federation::allow::Peer::new(
-            domain("a.example"),
-            ca_a.trust(),
-        )]
-    };
+    let listed = || vec![Peer::new(domain("a.example"), ca_a.trust())];
     let mut slow = Sft::start(ca_b.identity("b.example"), listed());
     let mut quick = Sft::start(ca_c.identity("c.example"), listed());
-    let peer = |name, ca: &Authority, sft: &Sft| {
-        at(
-            anchor_sft::federation::allow::Peer::new(domain(name), ca.trust()),
-            sft.address(),
-        )
-    };
+    let peer = |name, ca: &Authority, sft: &Sft| at(Peer::new(domain(name), ca.trust()), sft.address());
     let allow = vec![peer("b.example", &ca_b, &slow), peer("c.example", &ca_c, &quick)];
     let mut a = Sft::start(ca_a.identity("a.example"), allow);
     let (to_slow, _) = greeted(&mut a, &mut slow).await;
@@ -215,4 +209,66 @@ async fn a_peer_that_reads_nothing_loses_its_link_and_delays_nobody() {
         matches!(event, Event::Down { link, code: Some(Code::Limit) } if link == to_slow),
         "{event:?}"
     );
+}
+
+/// The first snapshot in which one link's `count` is as expected.
+async fn stats_with(sft: &Sft, count: fn(&LinkStats) -> u64, expected: u64) -> LinkStats {
+    let found = async {
+        loop {
+            let stats = sft.links.next_stats().await;
+            if let Some(found) = stats.into_iter().find(|stats| count(stats) == expected) {
+                return found;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), found)
+        .await
+        .expect("never counted")
+}
+
+#[tokio::test]
+async fn what_a_link_drops_and_carries_is_counted() {
+    let (mut a, mut b) = pair();
+    let (at_a, at_b) = connect(&mut a, &mut b).await;
+    let too_large = Bytes::from(vec![0; 2000]);
+    a.tell(Command::Datagram {
+        link: at_a,
+        datagram: too_large,
+    })
+    .await;
+    let stats = stats_with(&a, |stats| stats.dropped_out, 1).await;
+    assert_eq!((stats.link, stats.peer.as_str()), (at_a, "b.example"));
+    assert!(stats.sent_bytes > 0 && stats.received_bytes > 0 && stats.rtt < Duration::from_secs(1));
+
+    // Nobody takes the media of `b`: its queue has 64 places.
+    for _ in 0..80 {
+        a.tell(Command::Datagram {
+            link: at_a,
+            datagram: Bytes::from_static(b"media"),
+        })
+        .await;
+    }
+    assert_eq!(stats_with(&b, |stats| stats.dropped_in, 16).await.link, at_b);
+}
+
+#[test]
+fn a_peer_that_falls_silent_takes_its_link_down() {
+    let (ca_a, ca_b) = (Authority::new(), Authority::new());
+    let runtime = || tokio::runtime::Runtime::new().unwrap();
+    let (ours, theirs) = (runtime(), runtime());
+    let listed = vec![Peer::new(domain("a.example"), ca_a.trust())];
+    let b = theirs.block_on(async { Sft::start(ca_b.identity("b.example"), listed) });
+    let event = ours.block_on(async {
+        let peer = at(Peer::new(domain("b.example"), ca_b.trust()), b.address());
+        let mut a = Sft::start(ca_a.identity("a.example"), vec![peer]);
+        a.tell(Command::Dial {
+            peer: domain("b.example"),
+        })
+        .await;
+        a.up().await;
+        // As if the process was killed: nothing is said any more.
+        theirs.shutdown_background();
+        a.event().await
+    });
+    assert!(matches!(event, Event::Down { code: None, .. }), "{event:?}");
 }

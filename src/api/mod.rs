@@ -1,7 +1,7 @@
 //! HTTP for clients and proxies: signalling, health, and the demo page.
 //!
 //! Knows nothing of sessions and media: a CONFCONN becomes a [`crate::worker::Command`] and its verdict an answer. `calls` translates
-//! Wire's messages, [`route`] the paths, [`problem`] the errors; [`listen`] bounds what connections may cost.
+//! Wire's messages, [`mod@route`] the paths, [`problem`] the errors; [`listen`] bounds what connections may cost.
 
 mod calls;
 pub mod listen;

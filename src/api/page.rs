@@ -44,7 +44,10 @@ const FILES: &[File] = files![
     "crypto.js" SCRIPT,
     "link.js" SCRIPT,
     "people.js" SCRIPT,
+    "stats.js" SCRIPT,
     "layout.js" SCRIPT,
+    "tile.js" SCRIPT,
+    "panel.js" SCRIPT,
     "ui.js" SCRIPT,
 ];
 

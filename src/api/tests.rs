@@ -1,4 +1,10 @@
+//! Requests in, answers out, with a worker that says what a test wants.
+
 use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 use super::*;
 use crate::proto::client::Status;
@@ -169,4 +175,34 @@ async fn a_preflight_is_answered_without_the_worker() {
     assert_eq!(response.status(), StatusCode::NO_CONTENT);
     assert_eq!(response.headers()["access-control-allow-origin"], "*");
     assert_eq!(response.headers()["access-control-allow-headers"], "content-type");
+}
+
+#[tokio::test]
+async fn connections_have_bounds_and_end_with_the_process() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let serving = tokio::spawn(listen::serve(listener, api(Vec::new()), stopped));
+    let long = "x".repeat(20_000);
+    let many = "a: b\r\n".repeat(70);
+    for (head, expected) in [
+        ("GET /healthz HTTP/1.1\r\nhost: a\r\n", "HTTP/1.1 200 "),
+        (&format!("GET /healthz HTTP/1.1\r\n{many}"), "HTTP/1.1 431 "),
+        (&format!("GET /healthz HTTP/1.1\r\na: {long}\r\n"), "HTTP/1.1 431 "),
+        ("\u{1}\u{2}\u{3}\r\n", "HTTP/1.1 400 "),
+    ] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        // A server that has had enough may close before it has read all.
+        let _ = stream
+            .write_all(format!("{head}connection: close\r\n\r\n").as_bytes())
+            .await;
+        let mut answer = [0; 13];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(std::str::from_utf8(&answer), Ok(expected));
+    }
+    let idle = TcpStream::connect(address).await.unwrap();
+    stop.send(true).unwrap();
+    serving.await.unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
+    drop(idle);
 }

@@ -6,8 +6,9 @@ use std::path::Path;
 use tokio::sync::oneshot;
 
 use super::Ending;
-use crate::config::{self, Config, Mistake};
+use crate::config::{self, Mistake};
 use crate::log;
+use crate::server;
 
 /// Runs until the process is told to end.
 pub fn run(file: &Path, end_with_stdin: bool) -> anyhow::Result<Ending> {
@@ -20,19 +21,16 @@ pub fn run(file: &Path, end_with_stdin: bool) -> anyhow::Result<Ending> {
     };
     log::start(config.log);
     let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(async {
-        tokio::select! {
-            ended = serve(config) => ended,
-            () = stdin_ended(), if end_with_stdin => Ok(()),
+    let told_to_end = async {
+        if end_with_stdin {
+            stdin_ended().await;
+        } else {
+            std::future::pending().await
         }
-    })?;
+    };
+    runtime.block_on(server::run(config, told_to_end))?;
     runtime.shutdown_background();
     Ok(Ending::Ok)
-}
-
-async fn serve(config: Config) -> anyhow::Result<()> {
-    let _ = config;
-    anyhow::bail!("there is no server in this build")
 }
 
 /// Waits until the other end of standard input is closed. A parent that is killed cannot say goodbye, but its pipes close.

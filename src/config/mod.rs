@@ -1,6 +1,6 @@
 //! What the configuration means: typed, checked, with every default filled in.
 //!
-//! [`file`] holds what was written, [`check`] turns it into a [`Config`] and tells *all* mistakes at once, [`load`] adds what only the
+//! [`mod@file`] holds what was written, [`check`] turns it into a [`Config`] and tells *all* mistakes at once, [`load`] adds what only the
 //! machine knows: the file's text, the environment, which addresses are ours, whether the files that it names can be read.
 //! `config/anchor-sft.toml` documents every key. A key whose part of the program does not exist yet is a mistake, never ignored.
 

@@ -5,5 +5,6 @@ pub mod entropy;
 pub mod files;
 pub mod quic;
 pub mod state;
+pub mod tcp;
 pub mod tls;
 pub mod udp;

@@ -144,7 +144,7 @@ mod tests {
         let mut writer = Writer::new(&mut out);
         writer.u8(1).unwrap();
         writer.u16(0x0203).unwrap();
-        writer.u24(0xff_0405_06).unwrap();
+        writer.u24(0xff04_0506).unwrap();
         writer.align().unwrap();
         writer.u32(7).unwrap();
         writer.u64(8).unwrap();

@@ -173,6 +173,8 @@ impl Dtls {
             self.fail(Failure::BadFingerprint);
         } else if self.connected && !self.keyed {
             // Without a profile in common the handshake succeeds all the same, but there will be no keys.
+            let _ = self.engine.close();
+            self.drain();
             self.fail(Failure::NoSrtpProfile);
         }
     }

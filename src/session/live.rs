@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::session::channel::{self, Channel};
 use crate::session::dtls::{self, Dtls, Failure};
 use crate::session::srtp::{Keys, Srtp};
-use crate::session::{ChannelError, Identity, Reason};
+use crate::session::{ChannelError, Identity, Profile, Reason};
 
 /// What happened.
 pub(super) enum Event {
@@ -86,7 +86,7 @@ impl Live {
     }
 
     /// The suite, once there are keys.
-    pub(super) fn profile(&self) -> Option<super::Profile> {
+    pub(super) fn profile(&self) -> Option<Profile> {
         self.srtp.as_ref().map(Srtp::profile)
     }
 

@@ -89,6 +89,12 @@ impl Session {
         }
     }
 
+    /// Our half of the ICE credentials: the ufrag addresses this session.
+    #[must_use]
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
     /// Takes the client's answer, and the DTLS that came before it. Only the first answer counts.
     pub fn answer(&mut self, now: Instant, remote: Remote) {
         let Stage::Offered { held } = &mut self.stage else {
@@ -105,6 +111,8 @@ impl Session {
     }
 
     /// Takes a STUN message: answers a connectivity check, whether the answer is in or not (RFC 8445 §7.3).
+    ///
+    /// `Ok`: the path is valid from now on, for [`crate::limits::CONSENT_TIMEOUT`].
     ///
     /// # Errors
     /// Why it was dropped. [`Drop::RoleConflict`] is answered all the same.

@@ -48,9 +48,10 @@ pub enum Reason {
     NoSrtpProfile,
     /// DTLS failed: an alert, a certificate we cannot read, too many retransmissions.
     Dtls,
-    /// SCTP failed, or the client broke its rules.
+    /// SCTP gave up, or the client opened too many streams.
     Channel,
-    /// The client closed its transport.
+    /// The client closed its transport: close_notify, an SCTP abort or a reset of our stream. A message too long, or SCTP that
+    /// makes no sense, looks the same from here.
     ClosedByClient,
     /// We were told to close.
     Closed,

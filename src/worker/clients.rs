@@ -1,10 +1,11 @@
 //! The sessions of a worker, and how a datagram finds its own: by ufrag for STUN, by path for everything else.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::{Duration, Instant};
 
 use crate::ids::{ConferenceId, SessionId};
-use crate::limits::MAX_PATHS_PER_SESSION;
+use crate::limits::MAX_PATHS;
 use crate::session::{Path, Session};
 use crate::worker::half_open::Place;
 use crate::worker::reports::Reports;
@@ -29,7 +30,7 @@ pub struct Client {
     /// The relay has forgotten it already.
     pub forgotten: bool,
     ufrag: String,
-    // At most MAX_PATHS_PER_SESSION; all of them are in `by_path`.
+    // At most MAX_PATHS; all of them are in `by_path`.
     paths: Vec<Path>,
 }
 
@@ -56,19 +57,25 @@ struct Owner {
     checked: Instant,
 }
 
-/// All sessions of a worker. Its maps are bounded by what the relay admits, and paths by [`MAX_PATHS_PER_SESSION`].
+/// All sessions of a worker. Its maps are bounded by what the relay admits, and paths by [`MAX_PATHS`].
 #[derive(Debug, Default)]
 pub struct Clients {
     by_id: HashMap<SessionId, Client>,
     by_ufrag: HashMap<String, SessionId>,
     by_path: HashMap<Path, Owner>,
+    // How many sessions each conference has; never 0.
+    by_conference: HashMap<ConferenceId, usize>,
 }
 
 impl Clients {
-    /// Adds a session.
-    pub fn insert(&mut self, id: SessionId, client: Client) {
+    /// Adds a session; whether it is its conference's first.
+    pub fn insert(&mut self, id: SessionId, client: Client) -> bool {
+        let members = self.by_conference.entry(client.conference.clone()).or_default();
+        *members += 1;
+        let first = *members == 1;
         self.by_ufrag.insert(client.ufrag.clone(), id);
         self.by_id.insert(id, client);
+        first
     }
 
     /// Whether a ufrag is in use.
@@ -81,6 +88,12 @@ impl Clients {
     pub fn remove(&mut self, id: SessionId) -> Option<Client> {
         let client = self.by_id.remove(&id)?;
         self.by_ufrag.remove(&client.ufrag);
+        if let Entry::Occupied(mut members) = self.by_conference.entry(client.conference.clone()) {
+            *members.get_mut() -= 1;
+            if *members.get() == 0 {
+                members.remove();
+            }
+        }
         for path in &client.paths {
             self.by_path.remove(path);
         }
@@ -113,8 +126,10 @@ impl Clients {
         }
         let Some(client) = self.by_id.get_mut(&id) else { return };
         if owner.is_none_or(|owner| owner.session != id) {
-            if client.paths.len() >= MAX_PATHS_PER_SESSION {
-                let oldest = client.paths.remove(0);
+            if client.paths.len() >= MAX_PATHS {
+                let checked = |path: &Path| self.by_path.get(path).map(|owner| owner.checked);
+                let oldest = (0..client.paths.len()).min_by_key(|at| client.paths.get(*at).and_then(checked));
+                let oldest = client.paths.swap_remove(oldest.unwrap_or(0));
                 self.by_path.remove(&oldest);
             }
             client.paths.push(path);

@@ -1,7 +1,7 @@
 //! What a worker counts: plain integers on the packet path, folded into the process's metrics once a second.
 
 use crate::ids::Domain;
-use crate::metrics::{Dropped, Metrics};
+use crate::metrics::{Dropped, KeyframeOutcome, Metrics};
 use crate::proto::link::message::{Code, Kind};
 use crate::proto::rtp::BadRtp;
 use crate::relay::Rule;
@@ -47,6 +47,8 @@ pub struct Counters {
     pub video: Tally,
     /// Receive calls that failed.
     pub receive_errors: u64,
+    /// Key frames that publishers were asked for.
+    pub keyframes_asked: u64,
     // In the order of `Dropped::ALL`.
     dropped: [u64; Dropped::ALL.len()],
     // In the order of `Code::ALL`.
@@ -64,6 +66,12 @@ impl Counters {
         };
         tally.packets += 1;
         tally.bytes += bytes as u64;
+    }
+
+    /// Packets that were sent since the last fold.
+    #[must_use]
+    pub fn packets(&self) -> u64 {
+        self.audio.packets + self.video.packets
     }
 
     /// Counts a packet that went no further.
@@ -113,6 +121,9 @@ impl Counters {
             metrics.authority_violations.add(&(metrics.peer(peer), *rule), *count);
         }
         metrics.udp_receive_errors.inc_by(self.receive_errors);
+        metrics
+            .keyframe_requests
+            .add(&KeyframeOutcome::Asked, self.keyframes_asked);
         *self = Counters::default();
     }
 }

@@ -65,7 +65,7 @@ impl Worker {
         client
             .reports
             .received(now, &header, rtp::transport_sequence(&header, packet));
-        self.timers.arm(id, client.reports.next_deadline());
+        self.timers.arm(now, id, client.reports.next_deadline());
         self.relay
             .forward(now, Source::Session(id), &incoming, &mut self.forwards)?;
         let length = rtp::normalise(packet, &header, &mut self.normal).ok_or(Dropped::BadRtp)?;

@@ -128,8 +128,8 @@ impl LinkPort {
                 continue;
             }
             let datagram = datagram(&mut self.arena, (flow, part), bytes);
-            let queued = datagram.map(|datagram| self.queue.try_send(Command::Datagram { link, datagram }));
-            taken += u64::from(matches!(queued, Some(Ok(()))));
+            let sent = |datagram| self.queue.try_send(Command::Datagram { link, datagram }).is_ok();
+            taken += u64::from(datagram.is_some_and(sent));
         }
         if pieces > 1 {
             state.counter = state.counter.wrapping_add(1);

@@ -10,7 +10,6 @@ mod forwarding;
 pub mod half_open;
 mod links;
 pub mod outbox;
-mod refusal;
 mod reports;
 pub mod run;
 mod signalling;

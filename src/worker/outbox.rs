@@ -44,7 +44,10 @@ pub struct Flushed {
 }
 
 impl Outbox {
-    /// Adds a datagram of at most [`MAX_DATAGRAM_BYTES`] that `write` fills; it answers with the length. Answers whether it did.
+    /// Adds a datagram that `write` fills, into [`MAX_DATAGRAM_BYTES`] of room; it answers with the length.
+    ///
+    /// # Errors
+    /// What `write` says; nothing is added then.
     pub fn push<E>(
         &mut self,
         session: SessionId,
@@ -63,7 +66,10 @@ impl Outbox {
         Ok(())
     }
 
-    /// Adds a datagram that exists already; larger ones than [`MAX_DATAGRAM_BYTES`] are cut off by nobody: they are not ours.
+    /// Adds a datagram that exists already.
+    ///
+    /// # Errors
+    /// [`TooLarge`]; nothing is added then.
     pub fn push_bytes(&mut self, session: SessionId, path: Path, bytes: &[u8]) -> Result<(), TooLarge> {
         self.push(session, path, |room| {
             room.get_mut(..bytes.len()).ok_or(TooLarge)?.copy_from_slice(bytes);

@@ -1,7 +1,6 @@
 //! The thread of a media worker: waits for sockets, the mailbox, the links and the next deadline, then lets a turn happen.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
@@ -9,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::federation;
 use crate::ids::LinkId;
@@ -43,15 +42,35 @@ pub struct Inlets {
     pub metrics: Arc<Metrics>,
 }
 
-/// Starts the thread; it ends after [`Command::Stop`]. Not to be called from within a runtime.
+/// Starts the thread; it ends after [`Command::Stop`]. When this returns, packets are received.
 ///
 /// # Errors
 /// What the system says about sockets and threads.
-pub fn spawn(worker: Worker, inlets: Inlets) -> io::Result<JoinHandle<()>> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let thread = Thread::new(worker, inlets, &runtime)?;
+pub async fn spawn(worker: Worker, inlets: Inlets) -> io::Result<JoinHandle<()>> {
+    let (started, outcome) = oneshot::channel();
     let named = std::thread::Builder::new().name("media-0".into());
-    named.spawn(move || runtime.block_on(thread.run()))
+    let handle = named.spawn(move || live(worker, inlets, started))?;
+    outcome
+        .await
+        .unwrap_or_else(|_| Err(io::Error::other("the media thread ended at once")))?;
+    Ok(handle)
+}
+
+fn live(worker: Worker, inlets: Inlets, started: oneshot::Sender<io::Result<()>>) {
+    let begun = Builder::new_current_thread().enable_all().build().and_then(|runtime| {
+        let thread = Thread::new(worker, inlets, &runtime)?;
+        Ok((runtime, thread))
+    });
+    // Whoever started us waits for this word.
+    match begun {
+        Ok((runtime, thread)) => {
+            let _ = started.send(Ok(()));
+            runtime.block_on(thread.run());
+        }
+        Err(error) => {
+            let _ = started.send(Err(error));
+        }
+    }
 }
 
 struct Thread {
@@ -100,9 +119,14 @@ impl Thread {
         loop {
             let wake = self.wait().await;
             let now = clock::now();
+            let sent = self.worker.counters().packets();
             self.turn(now, wake);
             let after = clock::now();
-            self.busy += after.saturating_duration_since(now);
+            let took = after.saturating_duration_since(now);
+            if self.worker.counters().packets() > sent {
+                self.metrics.forward_delay.observe(took.as_secs_f64());
+            }
+            self.busy += took;
             if after >= self.fold_at {
                 self.fold(after);
             }
@@ -218,10 +242,4 @@ fn flush(worker: &mut Worker, sockets: &[Socket]) {
     let flushed = worker.outbox().flush(sockets);
     worker.counters().dropped_many(Dropped::QueueFull, flushed.full);
     worker.counters().dropped_many(Dropped::SendFailed, flushed.refused);
-}
-
-/// The addresses of bound sockets, for logs and candidates.
-#[must_use]
-pub fn local_addresses(sockets: &[Bound]) -> Vec<SocketAddr> {
-    sockets.iter().map(Bound::local).collect()
 }

@@ -17,7 +17,7 @@ use crate::session::{self, Credentials, Remote, Session};
 use crate::worker::clients::Client;
 use crate::worker::half_open::{Over, Place, Source};
 use crate::worker::turn::Worker;
-use crate::worker::{Answer, Command, Join, NoOffer, Offered, Verdict, refusal};
+use crate::worker::{Answer, Command, Join, NoOffer, Offered, Verdict};
 
 /// A request that the relay has not answered by then never will be: it gives up on the anchor before.
 const OVERDUE: Duration = ATTACH_TIMEOUT.saturating_add(Duration::from_secs(10));
@@ -118,7 +118,7 @@ impl Worker {
                 request,
                 status,
                 reason,
-            } => self.refuse(request, status, refusal::word(reason)),
+            } => self.refuse(request, status, reason.as_str()),
             relay::Output::Text { session, text } => self.say(now, session, &text),
             relay::Output::Pli { session, ssrc } => self.ask_keyframe(now, session, ssrc),
             relay::Output::End { session, reason } => {
@@ -157,8 +157,10 @@ impl Worker {
         let session = Session::new(now, self.identity.clone(), credentials);
         let mut client = Client::new(waiting.since, session, ufrag, offer.conference);
         client.place = Some(waiting.place);
-        self.timers.arm(offer.session, client.session.next_deadline());
-        self.clients.insert(offer.session, client);
+        self.timers.arm(now, offer.session, client.session.next_deadline());
+        if self.clients.insert(offer.session, client) {
+            self.metrics.calls_total.inc();
+        }
         // Whoever stopped waiting will not answer either, and the session ends by its own time-out.
         let _ = waiting.reply.send(Verdict::Offer(offered));
     }
@@ -232,7 +234,7 @@ impl Worker {
         self.current = Some(id);
         while let Some(client) = self.clients.by_id(id) {
             let Some(output) = client.session.poll() else {
-                self.timers.arm(id, client.session.next_deadline());
+                self.timers.arm(now, id, client.session.next_deadline());
                 return;
             };
             match output {

@@ -5,9 +5,12 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::ids::SessionId;
+
+/// The runtime's clock ticks in milliseconds; and a session that always wants to be woken at once must not stop all others.
+const GRAIN: Duration = Duration::from_millis(1);
 
 /// The deadlines of all sessions of a worker.
 #[derive(Debug, Default)]
@@ -18,9 +21,10 @@ pub struct Timers {
 }
 
 impl Timers {
-    /// Wakes a session at `deadline`, or at the earlier time it asked for before. `None` changes nothing.
-    pub fn arm(&mut self, session: SessionId, deadline: Option<Instant>) {
+    /// Wakes a session at `deadline` (but not within [`GRAIN`]), or at the earlier time it asked for before. `None` changes nothing.
+    pub fn arm(&mut self, now: Instant, session: SessionId, deadline: Option<Instant>) {
         let Some(deadline) = deadline else { return };
+        let deadline = deadline.max(now + GRAIN);
         if self.armed.get(&session).is_some_and(|armed| *armed <= deadline) {
             return;
         }
@@ -57,8 +61,6 @@ impl Timers {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::net::clock;
 
@@ -68,9 +70,9 @@ mod tests {
         let at = |ms| start + Duration::from_millis(ms);
         let mut timers = Timers::default();
         for (session, ms) in [(1, 30), (2, 10), (1, 20), (2, 40), (3, 25), (4, 5)] {
-            timers.arm(SessionId(session), Some(at(ms)));
+            timers.arm(start, SessionId(session), Some(at(ms)));
         }
-        timers.arm(SessionId(5), None);
+        timers.arm(start, SessionId(5), None);
         timers.disarm(SessionId(4));
         assert_eq!(timers.next_deadline(), Some(at(5)));
         assert_eq!(timers.due(at(9)), None);

@@ -163,6 +163,8 @@ impl Worker {
         for (state, count) in [(SessionState::HalfOpen, half_open), (SessionState::Open, open)] {
             self.metrics.sessions.set(&state, count as f64);
         }
+        let calls = self.relay.conferences().count();
+        self.metrics.calls.set(i64::try_from(calls).unwrap_or(i64::MAX));
         self.metrics.participants.set(i64::try_from(open).unwrap_or(i64::MAX));
     }
 
@@ -184,10 +186,15 @@ impl Worker {
 
     fn session_timeout(&mut self, now: Instant, id: SessionId) {
         self.current = Some(id);
-        let Some(client) = self.clients.by_id(id) else { return };
-        client.session.handle_timeout(now);
         self.report(now, id);
-        self.touched.push(id);
+        let Some(client) = self.clients.by_id(id) else { return };
+        let deadline = client.session.next_deadline();
+        if deadline.is_some_and(|due| due <= now) {
+            client.session.handle_timeout(now);
+            self.touched.push(id);
+        } else {
+            self.timers.arm(now, id, deadline);
+        }
     }
 
     /// Drops a session without a word to its client.

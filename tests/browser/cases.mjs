@@ -100,7 +100,7 @@ export const cases = [
     name: 'a call started by hand is joined through its invitations, in both domains',
     async run(world) {
       const { stage, demo } = world;
-      const [origins] = [demo.pages.map((page) => new URL(page).origin)];
+      const origins = demo.pages.map((page) => new URL(page).origin);
       const host = await stage.open(`${origins[0]}/`);
       assert.equal(await host.page.textContent('#join-title'), 'Start a call');
       await world.picture(host, 'start');
@@ -161,6 +161,7 @@ export const cases = [
       await mallory.untilStats(({ encryption }) => encryption.failed > 100);
       const { receive, encryption } = await mallory.stats();
       assert.equal(encryption.opened, 0);
+      assert.equal(encryption.foreign, 0, 'frames came that nobody encrypted');
       assert.equal(receive.reduce((sum, { framesDecoded }) => sum + framesDecoded, 0), 0);
       const { people, userid } = await mallory.state();
       assert.ok(people.every((person) => person.userid === userid || (person.name.startsWith('Guest ') && !person.pictured)));
@@ -218,7 +219,25 @@ export const cases = [
       assert.deepEqual(complaints, []);
     },
   },
+  // From here on pages may complain: their server is gone for a while.
+  {
+    name: 'a server that is killed comes back, and its people with it, in the other domain',
+    run: (world) => survivesRestart(world, B),
+  },
+  {
+    name: 'a server that is killed comes back, and its people with it, in the domain that holds the call',
+    run: (world) => survivesRestart(world, A),
+  },
 ];
+
+/** Kills the SFT of one domain (the demo starts it again) and waits until both people see each other again. */
+async function survivesRestart({ demo, ann, bo }, domain) {
+  const one = domain === A ? ann : bo;
+  process.kill(demo.pid(domain), 'SIGKILL');
+  await one.until((state) => state.phase !== 'connected');
+  for (const each of [ann, bo]) await each.until((state) => state.phase === 'connected' && state.people.length === 2);
+  await Promise.all([bo.untilColour('Ann', 'red'), ann.until((state) => state.people.every(({ pictured }) => pictured))]);
+}
 
 async function useridOf(participant, name) {
   const { people } = await participant.state();

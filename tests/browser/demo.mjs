@@ -1,5 +1,6 @@
 // Starts `anchor-sft demo` and ends it.
 
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -7,9 +8,10 @@ import { createInterface } from 'node:readline';
 const READY_MS = 60_000;
 const END_MS = 10_000;
 
-/** Runs the program until both domains have printed the address of their page; answers { pages: [a, b], lines, end() }. */
+/** Runs the program until both domains have printed the address of their page; answers { pages: [a, b], lines, pid(domain), end() }. */
 export async function startDemo(program, directory) {
-  const child = spawn(program, ['demo', '--dir', directory], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const offset = process.env.PORT_OFFSET ? ['--port-offset', process.env.PORT_OFFSET] : [];
+  const child = spawn(program, ['demo', '--dir', directory, ...offset], { stdio: ['ignore', 'pipe', 'pipe'] });
   const lines = [];
   const pages = [];
   const failed = once(child, 'error').then(([error]) => Promise.reject(new Error(`cannot start ${program}: ${error.message}`)));
@@ -26,7 +28,8 @@ export async function startDemo(program, directory) {
   const gone = exited.then(([code]) => Promise.reject(new Error(`the demo ended by itself with ${code}:\n${lines.join('\n')}`)));
   gone.catch(() => {}); // it ends for good reasons, too
   await limited(Promise.race([ready, failed, gone]), READY_MS, () => `no two page addresses:\n${lines.join('\n')}`);
-  return { pages: pages.slice(0, 2), lines, end: () => end(child, exited) };
+  const pid = (domain) => Number(lines.findLast((line) => line.startsWith(`${domain}: pid `))?.split(' ').at(-1) ?? assert.fail(`no pid of ${domain}`));
+  return { pages: pages.slice(0, 2), lines, pid, end: () => end(child, exited) };
 }
 
 async function end(child, exited) {

@@ -2,7 +2,8 @@
 // Two domains, real browsers, the built program.
 //
 //   node run.mjs [PROGRAM]        PROGRAM: target/release/anchor-sft
-//   CHROMIUM=/path/to/chromium    ONLY=word (runs the cases whose name has it, and those they build on)
+//   CHROMIUM=/path/to/chromium    PORT_OFFSET=300 (where the demo's ports are taken)
+//   ONLY=word (runs the cases whose name has it, and those they build on)
 //
 // Prints a line a case and one summary, `N passed, 0 failed`; exit 1 where one failed. Screenshots: out/browser/*.png.
 
@@ -23,6 +24,7 @@ const chromium = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromiu
 async function main() {
   if (!chromium) throw new Error('no Chromium found: install the package chromium or set CHROMIUM');
   const pictures = path.join(ROOT, 'out/browser');
+  await rm(pictures, { recursive: true, force: true });
   await mkdir(pictures, { recursive: true });
   const directory = await mkdtemp(path.join(tmpdir(), 'anchor-sft-browser-'));
   const demo = await startDemo(program, directory);

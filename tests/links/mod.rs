@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot prepare must fail")]
 
+pub mod knock;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +17,8 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     SanType,
 };
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
@@ -62,7 +66,14 @@ impl Authority {
         Identity::new(chain, key).unwrap()
     }
 
-    pub fn sign_raw(&self, leaf: Leaf) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+    /// The chain that an honest owner shows, with a key of someone who saw it.
+    pub fn stolen(&self, leaf: Leaf) -> CertifiedKey {
+        let (chain, _) = self.sign_raw(leaf.clone());
+        let (_, key) = self.sign_raw(leaf);
+        CertifiedKey::new(chain, any_supported_type(&key).unwrap())
+    }
+
+    fn sign_raw(&self, leaf: Leaf) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
         let key = KeyPair::generate().unwrap();
         let certificate = leaf.params().signed_by(&key, &self.issuer).unwrap();
         let chain = vec![certificate.der().clone(), self.certificate.clone()];
@@ -95,6 +106,27 @@ impl Leaf {
             from: -1,
             to: 1,
             usages: vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth],
+        }
+    }
+
+    pub fn common_name(name: &str) -> Leaf {
+        Leaf {
+            common_name: name.into(),
+            ..Leaf::with_names(&[])
+        }
+    }
+
+    pub fn address() -> Leaf {
+        Leaf {
+            names: vec![SanType::IpAddress("127.0.0.1".parse().unwrap())],
+            ..Leaf::with_names(&[])
+        }
+    }
+
+    pub fn uri(uri: &str) -> Leaf {
+        Leaf {
+            names: vec![SanType::URI(uri.try_into().unwrap())],
+            ..Leaf::with_names(&[])
         }
     }
 
@@ -149,7 +181,7 @@ impl Sft {
     }
 
     pub fn address(&self) -> std::net::SocketAddr {
-        self.links.local_addresses()[0]
+        *self.links.local_addresses().first().unwrap()
     }
 
     pub async fn tell(&self, command: Command) {
@@ -190,6 +222,14 @@ impl Sft {
 pub fn at(peer: Peer, address: std::net::SocketAddr) -> Peer {
     Peer {
         address: Some(address.to_string()),
+        ..peer
+    }
+}
+
+/// A peer whose certificate has another name than its domain.
+pub fn named(peer: Peer, name: &str) -> Peer {
+    Peer {
+        certificate_name: Some(domain(name)),
         ..peer
     }
 }

@@ -10,7 +10,8 @@ use super::publisher::Shape;
 use super::sft_process::Sft;
 use super::signalling::Quality;
 use super::udp_proxy::UdpProxy;
-use super::webrtc_client::{Client, Join, Received, View};
+use super::view::{Received, View};
+use super::webrtc_client::{Client, Join};
 
 /// For everything that takes milliseconds on loopback; forty times what the slowest of it takes on a busy machine.
 pub const SOON: Duration = Duration::from_secs(20);
@@ -79,16 +80,16 @@ pub struct Call {
 
 /// How the clients of a call are.
 #[derive(Clone, Copy)]
-pub struct Kind {
+pub struct Manner {
     /// Where their media sockets bind.
     pub address: IpAddr,
     /// What they send.
     pub shape: Shape,
 }
 
-impl Default for Kind {
-    fn default() -> Kind {
-        Kind {
+impl Default for Manner {
+    fn default() -> Manner {
+        Manner {
             address: Ipv4Addr::LOCALHOST.into(),
             shape: Shape::default(),
         }
@@ -97,11 +98,11 @@ impl Default for Kind {
 
 impl Call {
     /// Everyone joins, one after the other; returns when all hear and see all.
-    pub async fn begin(pair: &Pair, kind: Kind) -> Call {
+    pub async fn begin(pair: &Pair, manner: Manner) -> Call {
         let conference = conference();
         let join = |sft: &Sft, user: &str| Join {
-            address: kind.address,
-            shape: kind.shape,
+            address: manner.address,
+            shape: manner.shape,
             ..Join::new(&sft.url(), &conference, user)
         };
         let alice = Client::join(join(&pair.a, "alice")).await.unwrap();
@@ -149,7 +150,8 @@ impl Call {
     }
 }
 
-/// Selects everyone for everyone, and waits until they hear and see each other.
+/// Selects everyone for everyone, and waits until they hear and see each other. Whoever changes slots by that is seen again only from
+/// his next key frame on.
 pub async fn connect(clients: &[&Client]) {
     for client in clients {
         let others = others(clients, client);
@@ -168,6 +170,7 @@ pub async fn connect(clients: &[&Client]) {
 
 /// As [`Call::talk`], for any of the clients.
 pub async fn talk(clients: &[&Client]) {
+    clients.iter().for_each(|client| client.publish(true));
     let begins: Vec<_> = clients.iter().map(|client| Begin::of(client)).collect();
     let targets: Vec<_> = clients
         .iter()
@@ -185,9 +188,7 @@ pub async fn talk(clients: &[&Client]) {
         }
         begin.check_slots(receiver);
     }
-    for client in clients {
-        client.publish(true);
-    }
+    clients.iter().for_each(|client| client.publish(true));
 }
 
 /// As [`Call::fall_silent`], for any of the clients.
@@ -200,7 +201,7 @@ pub async fn fall_silent(clients: &[&Client]) {
             for stream in [Stream::Audio, Stream::High] {
                 let last = sent(sender, stream) - 1;
                 let what = format!("the last {stream:?} of {} comes", sender.user());
-                let came = |view: &View| view.counters(sender.user(), stream).contains(&last);
+                let came = |view: &View| view.newest(sender.user(), stream) == Some(last);
                 receiver.until(&what, SOON, came).await;
             }
         }
@@ -232,10 +233,8 @@ struct Begin {
 impl Begin {
     fn of(client: &Client) -> Begin {
         let view = client.view();
-        let marks = view.received.iter().filter_map(|packet| packet.mark.as_ref());
-        let newest = marks.map(|mark| ((mark.sender.clone(), mark.stream), mark.counter));
         Begin {
-            newest: newest.collect(),
+            newest: view.newest.clone(),
             packets: view.received.len(),
         }
     }

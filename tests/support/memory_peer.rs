@@ -197,6 +197,14 @@ impl Peer {
         self.pump(now);
     }
 
+    /// Resets the server's channel, as `RTCDataChannel.close` does.
+    pub fn close_channel(&mut self, now: Instant) {
+        let (_, id) = self.channel.as_ref().expect("the channel is open");
+        let (_, association) = self.association.as_mut().unwrap();
+        association.stream(*id).unwrap().close().unwrap();
+        self.pump(now);
+    }
+
     /// Says close_notify.
     pub fn close(&mut self, now: Instant) {
         self.dtls.handle_timeout(now).unwrap();

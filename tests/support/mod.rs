@@ -1,6 +1,6 @@
 //! What the integration tests share: real SFT processes, clients on webrtc-rs, and a UDP proxy between them.
 //!
-//! Nothing here uses the code under test to speak with it, except to make certificates.
+//! Nothing here uses the code under test, not even for certificates: an error there must not be on both ends.
 
 #![allow(dead_code, reason = "each test file is a crate of its own and uses its part")]
 #![allow(
@@ -23,6 +23,7 @@ pub mod publisher;
 pub mod sft_process;
 pub mod signalling;
 pub mod udp_proxy;
+pub mod view;
 pub mod wait;
 pub mod webrtc_client;
 

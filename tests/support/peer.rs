@@ -72,7 +72,7 @@ impl Peer {
         let mut connection = engine::connection(now())?;
         let audio = connection.add_track(engine::audio_track(audio.1))?;
         let video = connection.add_track(engine::video_track(layers))?;
-        connection.set_remote_description(now(), RTCSessionDescription::offer(modern(offer))?)?;
+        connection.set_remote_description(now(), RTCSessionDescription::offer(understood(offer, simulcast))?)?;
         connection.add_local_candidate(candidate(local)?)?;
         let answer = connection.create_answer(None)?;
         connection.set_local_description(now(), answer)?;
@@ -220,14 +220,17 @@ fn ssrcs(simulcast: bool) -> Vec<(Stream, u32)> {
     streams.map(|stream| (stream, rand::random())).collect()
 }
 
-/// The SFT speaks of its data channel in the old form, for Wire's clients; webrtc-rs, like Firefox, knows only the new one.
-fn modern(offer: &str) -> String {
-    let old = ["DTLS/SCTP 5000\r\n", "a=sctpmap:5000 webrtc-datachannel 16\r\n"];
-    let new = ["UDP/DTLS/SCTP webrtc-datachannel\r\n", "a=sctp-port:5000\r\n"];
-    if offer.contains("webrtc-datachannel\r\n") {
-        return offer.to_owned();
-    }
-    offer.replace(old[0], new[0]).replace(old[1], new[1])
+/// What webrtc-rs understands of an offer. The SFT speaks of its data channel in the old form, for Wire's clients; webrtc-rs, like
+/// Firefox, knows only the new one. And it answers layers where they are offered, even for a track that has none.
+fn understood(offer: &str, simulcast: bool) -> String {
+    let of_layers = |line: &str| line.starts_with("a=rid:") || line.starts_with("a=simulcast:");
+    let lines = offer.lines().filter(|line| simulcast || !of_layers(line));
+    let modern = lines.map(|line| match line {
+        "m=application 9 DTLS/SCTP 5000" => "m=application 9 UDP/DTLS/SCTP webrtc-datachannel",
+        "a=sctpmap:5000 webrtc-datachannel 16" => "a=sctp-port:5000",
+        other => other,
+    });
+    modern.flat_map(|line| [line, "\r\n"]).collect()
 }
 
 fn candidate(local: SocketAddr) -> Result<rtc::peer_connection::transport::RTCIceCandidateInit, Error> {

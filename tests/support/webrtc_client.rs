@@ -1,19 +1,19 @@
 //! A client as the SFT sees Wire's: joins over HTTP, answers with webrtc-rs, speaks on the data channel, sends marked packets and
 //! remembers every packet that comes. Tests look at its [`View`] and wait until it is as expected.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use rtc::rtp::Packet;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 
 use super::http;
-use super::payload::{Mark, Stream};
+use super::payload::Stream;
 use super::peer::{Counters, Happened, Kind, Peer, every};
 use super::publisher::{Publisher, Shape};
-use super::signalling::{Anchor, Member, Quality, Speaker, Told, read};
+use super::signalling::{Anchor, Quality, Speaker, Told, read};
+use super::view::View;
 
 /// How a client joins.
 #[derive(Clone, Debug)]
@@ -122,83 +122,10 @@ pub enum JoinError {
     Webrtc(#[from] rtc::shared::error::Error),
 }
 
-/// One packet as it came.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Received {
-    /// The slot.
-    pub slot: u32,
-    /// The slot's numbering.
-    pub sequence: u16,
-    /// The slot's time line.
-    pub timestamp: u32,
-    /// As sent.
-    pub marker: bool,
-    /// What the SFT says whose it is.
-    pub csrc: Vec<u32>,
-    /// What the packet itself says; `None`: damaged.
-    pub mark: Option<Mark>,
-}
-
-/// All that a client saw so far.
-#[derive(Debug, Default)]
-pub struct View {
-    /// The data channel is open.
-    pub open: bool,
-    /// Its label.
-    pub label: String,
-    /// The transport ended.
-    pub closed: bool,
-    /// The last roster.
-    pub roster: Vec<Member>,
-    /// How many rosters came.
-    pub rosters: usize,
-    /// A roster told us to announce the call.
-    pub should_start: bool,
-    /// The URLs of the last roster.
-    pub sfts: Vec<String>,
-    /// The last props of each user.
-    pub props: BTreeMap<String, BTreeMap<String, String>>,
-    /// Answered pings.
-    pub pongs: usize,
-    /// The answer to our HANGUP came.
-    pub hung_up: bool,
-    /// Key frames that were asked of us, by stream.
-    pub picture_lost: BTreeMap<Stream, usize>,
-    /// It sends no media.
-    pub silent: bool,
-    /// Packets sent, by stream.
-    pub sent: Counters,
-    /// Packets received, in order of arrival.
-    pub received: Vec<Received>,
-    /// Why sending failed, if it did.
-    pub send_error: Option<String>,
-}
-
-impl View {
-    /// The user ids of the roster.
-    pub fn users(&self) -> BTreeSet<&str> {
-        self.roster.iter().map(|member| member.user.as_str()).collect()
-    }
-
-    /// The counters that came of one stream of one user, in order of arrival.
-    pub fn counters(&self, user: &str, stream: Stream) -> Vec<u32> {
-        let marks = self.received.iter().filter_map(|packet| packet.mark.as_ref());
-        let ours = marks.filter(|mark| mark.sender == user && mark.stream == stream);
-        ours.map(|mark| mark.counter).collect()
-    }
-
-    /// Whether anything came of one stream of one user.
-    pub fn hears(&self, user: &str, stream: Stream) -> bool {
-        let mut marks = self.received.iter().rev().filter_map(|packet| packet.mark.as_ref());
-        marks.any(|mark| mark.sender == user && mark.stream == stream)
-    }
-}
-
 #[derive(Debug)]
 enum Command {
     Say(Value),
     Publish(bool),
-    Forget,
     Hangup,
 }
 
@@ -327,11 +254,6 @@ impl Client {
         self.until("it falls silent", bound, |view| view.silent).await;
     }
 
-    /// Forgets the packets received so far.
-    pub fn forget(&self) {
-        self.order(Command::Forget);
-    }
-
     /// Leaves with HANGUP and waits for its answer.
     pub async fn hangup(self, bound: Duration) {
         self.order(Command::Hangup);
@@ -418,7 +340,6 @@ impl Life {
         match order {
             Command::Say(message) => self.peer.say(message.to_string()),
             Command::Publish(on) => self.set_publishing(on),
-            Command::Forget => self.view.send_modify(|view| view.received.clear()),
             Command::Hangup => {
                 self.set_publishing(false);
                 self.peer.say(self.speaker.hangup().to_string());
@@ -431,7 +352,7 @@ impl Life {
             Happened::Opened => self.opened(),
             Happened::Text(text) => read(&text).into_iter().for_each(|told| self.told(told)),
             Happened::Closed => self.view.send_modify(|view| view.closed = true),
-            Happened::Media(packet) => self.view.send_modify(|view| view.received.push(received(&packet))),
+            Happened::Media(packet) => self.view.send_modify(|view| view.take(&packet)),
             Happened::PictureLost(ssrc) => {
                 self.publisher.ask_key_frame(ssrc);
                 if let Some(&stream) = self.ssrcs.get(&ssrc) {
@@ -480,16 +401,5 @@ impl Life {
             Told::Hangup(response) => view.hung_up |= response,
             Told::Other(_) => {}
         });
-    }
-}
-
-fn received(packet: &Packet) -> Received {
-    Received {
-        slot: packet.header.ssrc,
-        sequence: packet.header.sequence_number,
-        timestamp: packet.header.timestamp,
-        marker: packet.header.marker,
-        csrc: packet.header.csrc.clone(),
-        mark: Mark::read(&packet.payload),
     }
 }

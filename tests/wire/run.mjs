@@ -19,7 +19,7 @@ const SCENARIOS = [
 
 const {values: given} = parseArgs({options: {
   binary: {type: 'string', default: path.join(ROOT, 'target/debug/anchor-sft')},
-  chromium: {type: 'string', default: '/usr/bin/chromium'},
+  chromium: {type: 'string', default: inPath('chromium', 'chromium-browser', 'google-chrome')},
   folder: {type: 'string'},
   only: {type: 'string', default: ''},
   'sft-a': {type: 'string'},
@@ -53,6 +53,12 @@ function report(name, {ok, failed: names, errors}) {
   if (ok) passed += 1; else failed += 1;
   console.log(`${ok ? 'passed' : 'failed'}  ${name}`);
   for (const line of [...names, ...errors]) console.log(`        ${line}`);
+}
+
+/** The first of these programs that there is; undefined where there is none. */
+function inPath(...names) {
+  const folders = (process.env.PATH ?? '').split(path.delimiter);
+  return names.flatMap(name => folders.map(folder => path.join(folder, name))).find(file => fs.existsSync(file));
 }
 
 /** Two domains with certificates of their own; `ready` fails when the demo ends or takes longer than a minute. */

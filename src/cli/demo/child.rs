@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
-use tokio::process::{self, Command};
+use tokio::process::{self, ChildStdin, Command};
 
 use super::domain::DemoDomain;
 
@@ -22,6 +22,8 @@ pub struct Child {
     name: &'static str,
     config: PathBuf,
     process: process::Child,
+    /// Open as long as the SFT shall run. Kept apart from `process`, whose `wait` would close it.
+    lifeline: Option<ChildStdin>,
 }
 
 impl Child {
@@ -31,11 +33,13 @@ impl Child {
     /// What the operating system says.
     pub fn start(domain: &DemoDomain) -> anyhow::Result<Child> {
         let config = domain.config();
-        let process = spawn(domain.name, &config).context("cannot start an SFT")?;
+        let mut process = spawn(domain.name, &config).context("cannot start an SFT")?;
+        let lifeline = process.stdin.take();
         Ok(Child {
             name: domain.name,
             config,
             process,
+            lifeline,
         })
     }
 
@@ -56,12 +60,13 @@ impl Child {
             );
             tokio::time::sleep(RESTART_AFTER).await;
             self.process = spawn(self.name, &self.config).context("cannot start an SFT again")?;
+            self.lifeline = self.process.stdin.take();
         }
     }
 
     /// Ends the SFT by closing its standard input; kills it where that is not enough.
     pub async fn end(mut self) {
-        drop(self.process.stdin.take());
+        drop(self.lifeline.take());
         if tokio::time::timeout(END_TIMEOUT, self.process.wait()).await.is_err() {
             say!("{} | does not end, so it is killed", self.name);
             // Already gone is fine too.

@@ -108,7 +108,7 @@ impl DemoDomain {
             media,
             federation,
         } = ports;
-        let trust = peer.folder.join(cert::ca_file(peer.name));
+        let trust = peer.folder.join(format!("{}-ca.pem", peer.name));
         let listen = |port: &u16| listen(*port, has_ipv6());
         format!(
             r#"# Written by `anchor-sft demo`; config/anchor-sft.toml documents every key.
@@ -130,8 +130,8 @@ enabled = true
 
 [federation]
 listen = "127.0.0.1:{federation}"
-certificate = "{certificate}"
-private_key = "{private_key}"
+certificate = "{name}.pem"
+private_key = "{name}.key"
 
 [[federation.peer]]
 domain = "{peer_name}"
@@ -141,8 +141,6 @@ address = "127.0.0.1:{peer_port}"
             signalling = listen(signalling),
             media = listen(media),
             url = self.url(),
-            certificate = cert::leaf_file(name),
-            private_key = cert::key_file(name),
             peer_name = peer.name,
             peer_port = peer.ports.federation,
         )

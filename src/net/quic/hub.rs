@@ -12,7 +12,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::federation::allow::{AllowList, Peer, Trust};
 use crate::federation::{Command, Event, Side};
 use crate::ids::{Domain, LinkId};
-use crate::limits::MAX_LINKS;
+use crate::limits::{MAX_LINKS, MAX_LINKS_PER_PEER};
 use crate::net::clock;
 use crate::net::quic::link::Link;
 use crate::net::quic::{LinkStats, Outlet, accept, dial};
@@ -239,7 +239,8 @@ impl Hub {
             code,
             claimed: Some(peer.clone()),
         };
-        if self.links.len() >= MAX_LINKS {
+        let of_peer = self.links.values().filter(|link| *link.peer() == peer).count();
+        if self.links.len() >= MAX_LINKS || of_peer >= MAX_LINKS_PER_PEER {
             return Err(refused(Code::Limit));
         }
         if connection.max_datagram_size().is_none() {
@@ -303,8 +304,7 @@ impl Hub {
     }
 
     async fn stop(self, code: Code, done: oneshot::Sender<()>) {
-        for link in self.links.into_values() {
-            let mut link = link;
+        for mut link in self.links.into_values() {
             link.close(code);
         }
         for endpoint in &self.endpoints {

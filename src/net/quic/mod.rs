@@ -2,7 +2,7 @@
 //!
 //! One task, the hub, owns all links and takes [`Command`]s; it never waits for a peer, so that a slow one delays nobody. Each link
 //! has tasks of its own that read, write and watch. What a message means is none of their business. Addresses come from the
-//! configuration alone. Start at [`Links`]; [`hub`] is where everything meets.
+//! configuration alone. Start at [`Links`]; `hub` is where everything meets.
 
 mod accept;
 mod dial;
@@ -135,6 +135,15 @@ impl Links {
     #[must_use]
     pub fn stats(&self) -> Vec<LinkStats> {
         self.stats.borrow().clone()
+    }
+
+    /// The same, once the next full second has come. A copy: who held the snapshot itself could hold up the links.
+    pub async fn next_stats(&self) -> Vec<LinkStats> {
+        let mut stats = self.stats.clone();
+        stats.mark_unchanged();
+        // Fails only where the hub has stopped; what it saw last stays true.
+        let _ = stats.changed().await;
+        stats.borrow().clone()
     }
 
     /// Puts another allow list in place. When this returns, links that it does not allow are closed.

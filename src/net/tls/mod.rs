@@ -123,3 +123,75 @@ fn provider() -> CryptoProvider {
         ..default_provider()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::KeyPair;
+    use rustls::{ClientConnection, HandshakeKind, NamedGroup, ProtocolVersion, ServerConnection};
+    use rustls_pki_types::PrivatePkcs8KeyDer;
+
+    use super::*;
+    use crate::federation::allow::Trust;
+
+    fn domain(text: &str) -> Domain {
+        Domain::parse(text).unwrap()
+    }
+
+    /// A self-signed certificate is its own authority.
+    fn lone(name: &str) -> (Identity, Peer) {
+        let key = KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let certificate = params.self_signed(&key).unwrap().der().clone();
+        let peer = Peer::new(domain(name), Trust::roots(vec![certificate.clone()]));
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+        (Identity::new(vec![certificate], key.into()).unwrap(), peer)
+    }
+
+    fn shake(client: &mut ClientConnection, server: &mut ServerConnection) {
+        let mut wire = Vec::new();
+        while client.is_handshaking() || server.is_handshaking() || server.wants_write() {
+            client.write_tls(&mut wire).unwrap();
+            server.read_tls(&mut wire.as_slice()).unwrap();
+            server.process_new_packets().unwrap();
+            wire.clear();
+            server.write_tls(&mut wire).unwrap();
+            client.read_tls(&mut wire.as_slice()).unwrap();
+            client.process_new_packets().unwrap();
+            wire.clear();
+        }
+    }
+
+    #[test]
+    fn every_handshake_is_full_post_quantum_tls_13_with_our_protocol() {
+        let ((a, peer_a), (b, peer_b)) = (lone("a.example"), lone("b.example"));
+        let accepting = Arc::new(
+            b.accepting(Arc::new(AllowList::new(vec![peer_a])), Verdict::default())
+                .unwrap(),
+        );
+        let dialling = Arc::new(a.dialling(peer_b, Verdict::default()).unwrap());
+        // The second could resume the first if anything had been kept of it.
+        for _ in 0..2 {
+            let name = "b.example".try_into().unwrap();
+            let mut client = ClientConnection::new(Arc::clone(&dialling), name).unwrap();
+            let mut server = ServerConnection::new(Arc::clone(&accepting)).unwrap();
+            shake(&mut client, &mut server);
+            assert_eq!(server.protocol_version(), Some(ProtocolVersion::TLSv1_3));
+            assert_eq!(server.handshake_kind(), Some(HandshakeKind::Full));
+            let group = server.negotiated_key_exchange_group().map(|group| group.name());
+            assert_eq!(group, Some(NamedGroup::X25519MLKEM768));
+            assert_eq!(server.alpn_protocol(), Some(ALPN));
+            assert_eq!(server.server_name(), None);
+            assert_eq!(client.tls13_tickets_received(), 0);
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_not_the_certificates_makes_no_identity() {
+        let key = PrivatePkcs8KeyDer::from(KeyPair::generate().unwrap().serialize_der());
+        let other = KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+        let certificate = params.self_signed(&other).unwrap().der().clone();
+        assert!(Identity::new(vec![certificate], key.into()).is_err());
+        assert!(Identity::new(Vec::new(), PrivatePkcs8KeyDer::from(other.serialize_der()).into()).is_err());
+    }
+}

@@ -1,4 +1,4 @@
-//! The rules of [`verify`](crate::net::tls::verify) as rustls wants them.
+//! The rules of [`verify`] as rustls wants them.
 //!
 //! Whatever is wrong with a certificate, the peer gets the same alert with the same text (QUIC carries both): otherwise the
 //! difference would tell a stranger whom we list. That includes a bad signature with somebody else's certificate.

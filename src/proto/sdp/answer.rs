@@ -248,6 +248,16 @@ mod tests {
     }
 
     #[test]
+    fn a_browser_answers_our_own_offer() {
+        // What Chromium 156 says to fixtures/offer.sdp.
+        let answer = Answer::parse(include_str!("../../../tests/fixtures/answer-browser.sdp")).unwrap();
+        assert_eq!(
+            (&*answer.ufrag, answer.audio, answer.video),
+            ("l5za", Ssrc(2_742_011_363), None)
+        );
+    }
+
+    #[test]
     fn video_without_layers_is_known_by_its_source() {
         let plain: String = SIMULCAST.replace(
             "a=rid:l send\r\na=rid:h send\r\na=simulcast:send l;h\r\n",

@@ -1,8 +1,8 @@
 //! Every metric with its name, unit and help. Labels come from enums and from the configured peers, so how many there can be is known.
 //!
-//! Nothing on the packet path touches these: workers count in plain integers and add them here once a second.
+//! [`label`] has the labels. Nothing on the packet path touches these: workers count in plain integers and add them here once a second.
 
-use std::sync::Arc;
+pub mod label;
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -11,55 +11,11 @@ use prometheus::{
 
 use crate::ids::Domain;
 use crate::proto::link::message::{Code, Kind};
-use crate::relay::{Rule, Unforwarded};
+use crate::relay::Rule;
 
-/// A label with a closed set of values.
-pub trait Label {
-    /// The label's name.
-    const NAME: &'static str;
-
-    /// This value's word.
-    fn value(&self) -> &str;
-}
-
-/// The labels of a family: one to three.
-pub trait Labels {
-    /// Their names.
-    fn names() -> Vec<&'static str>;
-
-    /// Their values, in the same order.
-    fn values(&self) -> Vec<&str>;
-}
-
-impl<A: Label> Labels for A {
-    fn names() -> Vec<&'static str> {
-        vec![A::NAME]
-    }
-
-    fn values(&self) -> Vec<&str> {
-        vec![self.value()]
-    }
-}
-
-impl<A: Label, B: Label> Labels for (A, B) {
-    fn names() -> Vec<&'static str> {
-        vec![A::NAME, B::NAME]
-    }
-
-    fn values(&self) -> Vec<&str> {
-        vec![self.0.value(), self.1.value()]
-    }
-}
-
-impl<A: Label, B: Label, C: Label> Labels for (A, B, C) {
-    fn names() -> Vec<&'static str> {
-        vec![A::NAME, B::NAME, C::NAME]
-    }
-
-    fn values(&self) -> Vec<&str> {
-        vec![self.0.value(), self.1.value(), self.2.value()]
-    }
-}
+pub use crate::metrics::label::{
+    Direction, Dropped, KeyframeOutcome, Label, Labels, LinkClass, Peer, SessionState, Worker,
+};
 
 /// Counters of one name, told apart by labels.
 #[derive(Debug)]
@@ -86,183 +42,6 @@ impl<L: Labels> Gauges<L> {
     /// Sets the value, in the unit that the metric's name ends in.
     pub fn set(&self, labels: &L, value: f64) {
         self.family.with_label_values(&labels.values()).set(value);
-    }
-}
-
-macro_rules! label {
-    ($(#[$doc:meta])* $name:ident = $label:literal { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-        pub enum $name {
-            $($(#[$variant_doc])* $variant,)*
-        }
-
-        impl $name {
-            /// All of them.
-            pub const ALL: &[$name] = &[$($name::$variant),*];
-        }
-
-        impl Label for $name {
-            const NAME: &'static str = $label;
-
-            fn value(&self) -> &str {
-                match self {
-                    $($name::$variant => $word,)*
-                }
-            }
-        }
-    };
-}
-
-label! {
-    /// How far a session has come.
-    SessionState = "state" {
-        /// Its data channel is not open yet.
-        HalfOpen = "half_open",
-        /// Its data channel is open.
-        Open = "open",
-    }
-}
-
-label! {
-    /// Why a packet went nowhere.
-    Dropped = "reason" {
-        /// Its first byte is that of nothing we know (RFC 7983 §7).
-        UnknownKind = "unknown_kind",
-        /// No session has this address or ufrag.
-        UnknownPath = "unknown_path",
-        /// A STUN message that is malformed or fails its integrity check.
-        BadStun = "bad_stun",
-        /// DTLS or SCTP that the session could not take.
-        BadTransport = "bad_transport",
-        /// SRTP or SRTCP that fails its authentication.
-        Unauthentic = "unauthentic",
-        /// SRTP or SRTCP that came before, or too late.
-        Replayed = "replayed",
-        /// Media before the session has keys, or after it ended.
-        NotReady = "not_ready",
-        /// RTP that is malformed or too large.
-        BadRtp = "bad_rtp",
-        /// RTCP that is malformed.
-        BadRtcp = "bad_rtcp",
-        /// A datagram of a link that is malformed.
-        BadLinkDatagram = "bad_link_datagram",
-        /// A packet whose source is no session or flow that we know.
-        UnknownSource = "unknown_source",
-        /// A packet whose SSRC its sender did not announce.
-        UnknownSsrc = "unknown_ssrc",
-        /// Padding that only measures the path.
-        Padding = "padding",
-        /// Its number was there before, or is too old.
-        Repeated = "repeated",
-        /// A queue was full.
-        QueueFull = "queue_full",
-        /// The kernel did not take it.
-        SendFailed = "send_failed",
-        /// Handling it panicked; its session ended.
-        Panicked = "panicked",
-    }
-}
-
-impl From<Unforwarded> for Dropped {
-    fn from(reason: Unforwarded) -> Dropped {
-        match reason {
-            Unforwarded::UnknownSource => Dropped::UnknownSource,
-            Unforwarded::UnknownSsrc => Dropped::UnknownSsrc,
-            Unforwarded::Padding => Dropped::Padding,
-            Unforwarded::Repeated => Dropped::Repeated,
-        }
-    }
-}
-
-label! {
-    /// Which way bytes cross a link.
-    Direction = "direction" {
-        /// From the peer.
-        In = "in",
-        /// To the peer.
-        Out = "out",
-    }
-}
-
-label! {
-    /// What was dropped on a link.
-    LinkClass = "class" {
-        /// A datagram that did not fit the path.
-        TooLarge = "too_large",
-        /// A datagram that waited while the path was full.
-        Congested = "congested",
-        /// A fragment whose others never came.
-        Incomplete = "incomplete",
-    }
-}
-
-label! {
-    /// What became of a wish for a key frame.
-    KeyframeOutcome = "outcome" {
-        /// The publisher was asked.
-        Asked = "asked",
-        /// Asked again, because nothing came.
-        Repeated = "repeated",
-    }
-}
-
-impl Label for Kind {
-    const NAME: &'static str = "kind";
-
-    fn value(&self) -> &str {
-        match self {
-            Kind::Audio => "audio",
-            Kind::Video => "video",
-        }
-    }
-}
-
-impl Label for Rule {
-    const NAME: &'static str = "rule";
-
-    fn value(&self) -> &str {
-        self.as_str()
-    }
-}
-
-impl Label for Code {
-    const NAME: &'static str = "reason";
-
-    fn value(&self) -> &str {
-        self.as_str()
-    }
-}
-
-/// A configured peer, or `other`.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Peer(Arc<str>);
-
-impl Label for Peer {
-    const NAME: &'static str = "peer";
-
-    fn value(&self) -> &str {
-        &self.0
-    }
-}
-
-/// A media worker by its number.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Worker(String);
-
-impl Worker {
-    /// The label of the worker with this number.
-    #[must_use]
-    pub fn number(number: usize) -> Worker {
-        Worker(number.to_string())
-    }
-}
-
-impl Label for Worker {
-    const NAME: &'static str = "worker";
-
-    fn value(&self) -> &str {
-        &self.0
     }
 }
 
@@ -329,9 +108,9 @@ impl Metrics {
         Metrics {
             peers: peers
                 .into_iter()
-                .map(|domain| (domain.clone(), Peer(domain.as_str().into())))
+                .map(|domain| (domain.clone(), Peer::new(domain)))
                 .collect(),
-            other: Peer("other".into()),
+            other: Peer::other(),
             uptime: register.counter("sft_uptime", "Uptime in [seconds] of the SFT service"),
             participants: register.gauge("sft_participants", "Current number of participants"),
             calls: register.gauge("sft_calls", "Current number of calls"),
@@ -445,6 +224,7 @@ impl Register {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::relay::Unforwarded;
 
     fn domain(name: &str) -> Domain {
         Domain::parse(name).unwrap()
