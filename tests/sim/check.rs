@@ -32,6 +32,8 @@ pub struct Checks {
     crossed: HashSet<(usize, usize, usize, u32, Source, u64)>,
     flows: BTreeMap<(usize, usize, FlowId), (usize, u32, Source)>,
     cuts: BTreeMap<(usize, usize), Instant>,
+    /// Until then, SFTs may not have heard what happened elsewhere.
+    unrest: Option<Instant>,
     names: BTreeMap<String, usize>,
     /// Packets that were checked, so that a test can tell that there were any.
     pub packets: u64,
@@ -111,12 +113,27 @@ impl Checks {
     /// Whether the first accepts the second, as far as an SFT must know: the home of the first, `near` to the second or not.
     fn accepts(&self, now: Instant, pair: (usize, usize), near: bool) -> bool {
         let known = self.accepts.get(&pair);
-        known.is_some_and(|period| period.ended.is_none() || (!near && period.replaced && period.lately(now)))
+        known.is_some_and(|period| {
+            period.ended.is_none() || (!near && period.replaced && (self.in_the_dark(now) || period.lately(now)))
+        })
     }
 
     /// The same, where the first is elsewhere.
     fn accepted_lately(&self, now: Instant, pair: (usize, usize)) -> bool {
-        self.accepts.get(&pair).is_some_and(|period| period.lately(now))
+        let in_the_dark = self.in_the_dark(now);
+        self.accepts
+            .get(&pair)
+            .is_some_and(|period| in_the_dark || period.lately(now))
+    }
+
+    /// Whether news may take longer than usual: a path is cut, or an SFT has just died.
+    fn in_the_dark(&self, now: Instant) -> bool {
+        !self.cuts.is_empty() || self.unrest.is_some_and(|until| now < until)
+    }
+
+    /// Something happens that SFTs notice only after a while.
+    pub fn unrest(&mut self, until: Instant) {
+        self.unrest = self.unrest.max(Some(until));
     }
 
     /// A packet leaves for a client.
@@ -155,7 +172,7 @@ impl Checks {
             let here = if near {
                 period.ended.is_none()
             } else {
-                period.lately(now)
+                self.in_the_dark(now) || period.lately(now)
             };
             assert!(here, "seed {seed}: {names:?}: the second has left");
             let ssrc = if to.kind == Kind::Audio {
@@ -266,10 +283,11 @@ impl Checks {
                 clients[to].sft != here
             }
         };
+        let asked = |period: &Period| period.lately(now) || self.in_the_dark(now);
         let someone = self
             .accepts
             .iter()
-            .any(|((from, to), period)| *from == tag.from && behind(*to) && period.lately(now));
+            .any(|((from, to), period)| *from == tag.from && behind(*to) && asked(period));
         assert!(someone, "seed {seed}: a stream leaves home unasked");
     }
 

@@ -293,11 +293,14 @@ impl World {
     pub fn mend(&mut self, one: usize, other: usize) {
         self.net.mend(one, other);
         self.checks.cut(one, other, None);
+        self.checks.unrest(self.clock.now() + IDLE);
     }
 
     /// The process of an SFT ends without a word.
     pub fn stop(&mut self, sft: usize) {
         let now = self.clock.now();
+        // A link's end and the grace.
+        self.checks.unrest(now + IDLE * 2 + IDLE / 2);
         let boot = self.sfts[sft].boot;
         for (session, (client, _)) in &self.sfts[sft].sessions {
             let session = *session;

@@ -1,5 +1,6 @@
 //! The stories.
 
+mod chaos;
 mod failures;
 mod federation;
 mod liars;
