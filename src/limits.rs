@@ -127,6 +127,8 @@ pub const LINK_BACKLOG_BYTES: usize = 8 * 1024 * 1024;
 pub const LINK_BACKLOG_FRAMES: usize = 4096;
 /// Frames for the link stream that may wait for the peer to open it: `hello`, `peer_status`, `goodbye`, and room.
 pub const MAX_EARLY_FRAMES: usize = 8;
+/// Frames on other streams that may overtake an acceptor's `hello`: one `attach`, before whose answer nothing follows, and room.
+pub const MAX_FRAMES_BEFORE_HELLO: usize = 4;
 /// Bytes of datagrams that may wait for the network: 100 ms at 40 Mbit/s. Older media is of no use.
 pub const DATAGRAM_SEND_BUFFER: usize = 512 * 1024;
 /// Bytes of datagrams that may wait for us: a burst of 50 ms at 160 Mbit/s.

@@ -8,6 +8,7 @@ mod cable;
 mod check;
 mod client;
 mod clock;
+mod crowd;
 mod media;
 mod mischief;
 mod net;
