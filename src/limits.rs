@@ -85,6 +85,9 @@ pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Bytes of one frame on a link stream: a roster of 1000 participants is about 200 KiB.
 pub const MAX_FRAME_BYTES: usize = 262_144;
+/// Bytes of the participants in a roster: what fits into one frame beside its stamp and URLs (8 of 255 bytes). With ids as stock clients
+/// have them, of 32 characters, that is more than [`MAX_PARTICIPANTS`]; with the longest ids it is 400.
+pub const MAX_ROSTER_BYTES: usize = MAX_FRAME_BYTES - 8 * 1024;
 /// Nesting of JSON in a frame; our deepest message has 4.
 pub const MAX_JSON_DEPTH: usize = 8;
 /// Conference streams a peer may hold open on a link.

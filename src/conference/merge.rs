@@ -111,7 +111,7 @@ impl Conference {
         if taken || described.ssrcs.audio == described.ssrcs.video {
             return self.complain(ctx, port, Rule::Conflict);
         }
-        if self.seats.len() < MAX_PARTICIPANTS {
+        if !self.seats.full() {
             self.seats.take(described.seated(port));
         }
     }

@@ -316,9 +316,9 @@ impl Conference {
     }
 
     /// A data channel opened: the newcomer takes its seat, at the end of the order. A session it had before is replaced.
-    /// `None`: its id or its SSRC is someone else's, and nothing has changed.
+    /// `None`: its id or its SSRC is someone else's, or there is no room; nothing has changed.
     pub fn open(&mut self, ctx: &mut Context, now: Instant, newcomer: Newcomer) -> Option<Seat> {
-        if self.is_taken(&newcomer.id, newcomer.ssrcs.audio) {
+        if self.is_taken(&newcomer.id, newcomer.ssrcs.audio) || !self.seats.has_room_for(&newcomer.id) {
             return None;
         }
         let incarnation = self.replace(ctx, &newcomer.id)?;
@@ -484,3 +484,6 @@ fn line_of(seat: &Participant) -> client::RosterLine<'_> {
         },
     )
 }
+
+#[cfg(test)]
+mod tests;
