@@ -20,6 +20,8 @@ pub(super) struct Upstream {
     pub(super) capability: String,
     // The pause before the next question.
     pause: Duration,
+    // When it is due; `None`: none is planned. One question at a time, however many things made it necessary.
+    next: Option<Instant>,
 }
 
 impl Relay {
@@ -29,7 +31,20 @@ impl Relay {
             domain: tuple.domain,
             capability: tuple.capability,
             pause: REDIAL_FIRST,
+            next: None,
         });
+    }
+
+    /// The planned question is due, unless another has taken its place.
+    pub(super) fn ask_due(&mut self, now: Instant, no: ConferenceNo) {
+        let planned = self
+            .upstreams
+            .get_mut(&no)
+            .filter(|upstream| upstream.next.is_some_and(|next| next <= now));
+        if let Some(upstream) = planned {
+            upstream.next = None;
+            self.ask_anchor(now, no);
+        }
     }
 
     /// Asks the anchor for a lease, or for a link to ask over.
@@ -139,7 +154,14 @@ impl Relay {
         let pause = named.map_or(upstream.pause, |named| named.clamp(REDIAL_FIRST, REDIAL_MAX));
         upstream.pause = (upstream.pause * 2).min(REDIAL_MAX);
         let at = now + self.jittered(pause);
-        self.timers.insert((at, Timer::Ask(no)));
+        if let Some(upstream) = self
+            .upstreams
+            .get_mut(&no)
+            .filter(|upstream| upstream.next.is_none_or(|next| next <= now))
+        {
+            upstream.next = Some(at);
+            self.timers.insert((at, Timer::Ask(no)));
+        }
     }
 
     /// A link cannot be had for now: those who wait hear why, if it is known; those in a call wait for the next try.

@@ -354,7 +354,7 @@ impl Relay {
                 }
                 Timer::Ping(session) => self.ping_timeout(now, session),
                 Timer::Waiting(no) => self.waiting_timeout(now, no),
-                Timer::Ask(no) => self.ask_anchor(now, no),
+                Timer::Ask(no) => self.ask_due(now, no),
                 Timer::Answer(no, line) => self.answer_timeout(now, no, line),
                 Timer::Hello(link) => self.hello_timeout(link),
                 Timer::Redial(peer) => self.redial(&peer),
