@@ -350,11 +350,8 @@ impl Conference {
 
     /// Whether someone else has this SSRC.
     fn is_taken(&self, id: &ParticipantId, ssrc: Ssrc) -> bool {
-        let others = self.seats.iter().filter(|(_, known)| known.id != *id);
-        let ssrcs = others.map(|(_, known)| known.ssrcs);
-        ssrcs
-            .into_iter()
-            .any(|known| known.audio == ssrc || known.video == ssrc)
+        let mut others = self.seats.iter().filter(|(_, known)| known.id != *id);
+        others.any(|(_, known)| known.ssrcs.audio == ssrc || known.ssrcs.video == ssrc)
     }
 
     /// Frees the seat that this participant had; `None`: someone elsewhere has the id. Says the newcomer's incarnation.
