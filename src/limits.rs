@@ -72,6 +72,10 @@ pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
 pub const CONSENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a client's CONFCONN waits for the anchor's word.
 pub const ATTACH_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a refusal about this server waits, so that another SFT of the client's race can win: the client gives up after 15 s.
+pub const REFUSAL_HOLD: Duration = Duration::from_secs(14);
+/// Refusals that wait at once; each keeps a connection open, about 16 KiB.
+pub const MAX_HELD_REFUSALS: usize = 256;
 /// An attach lease that nobody used ends after this.
 pub const LEASE_TIMEOUT: Duration = Duration::from_secs(15);
 /// A lost link leaves rosters untouched for this long: a blip must not change the key generator.

@@ -45,13 +45,19 @@ pub async fn post(api: &Api, source: IpAddr, post: Post<'_>) -> Result<String, P
         sessid: message.conference,
     };
     match message.body {
-        Body::Connect(connect) => Ok(join(api, caller, connect).await),
+        Body::Connect(connect) => {
+            let (status, answer) = join(api, caller, connect).await;
+            if status == Status::AuthLimit {
+                api.held.wait().await;
+            }
+            Ok(answer)
+        }
         Body::Answer(answer) => accept(api, caller, answer).await,
         _ => Err(Problem::NotHere),
     }
 }
 
-async fn join(api: &Api, caller: Caller, connect: Connect) -> String {
+async fn join(api: &Api, caller: Caller, connect: Connect) -> (Status, String) {
     let (reply, verdict) = oneshot::channel();
     let join = Join {
         conference: caller.conference,
@@ -61,15 +67,15 @@ async fn join(api: &Api, caller: Caller, connect: Connect) -> String {
         source: caller.source,
         reply,
     };
-    let refused = |reason| client::status(&caller.sessid, Status::AuthLimit, Some(reason));
+    let refused = |status, reason| (status, client::status(&caller.sessid, status, Some(reason)));
     if let Err(unavailable) = api.worker.post(Command::Join(Box::new(join))) {
-        return refused(word(unavailable));
+        return refused(Status::AuthLimit, word(unavailable));
     }
     match tokio::time::timeout(api.patience, verdict).await {
-        Ok(Ok(Verdict::Offer(offered))) => offer(api, &caller.sessid, &caller.participant, &offered),
-        Ok(Ok(Verdict::Refused { status, reason })) => client::status(&caller.sessid, status, Some(reason)),
-        Ok(Err(_)) => refused(word(Unavailable::Gone)),
-        Err(_) => refused("timeout"),
+        Ok(Ok(Verdict::Offer(offered))) => (Status::Ok, offer(api, &caller.sessid, &caller.participant, &offered)),
+        Ok(Ok(Verdict::Refused { status, reason })) => refused(status, reason),
+        Ok(Err(_)) => refused(Status::AuthLimit, word(Unavailable::Gone)),
+        Err(_) => refused(Status::AuthLimit, "timeout"),
     }
 }
 
