@@ -51,18 +51,25 @@ pub async fn post(api: &Api, source: IpAddr, post: Post<'_>) -> Result<String, P
         sessid: message.conference,
     };
     match message.body {
-        Body::Connect(connect) => Ok(join(api, caller, connect).await),
+        Body::Connect(connect) => {
+            let (status, answer) = join(api, caller, connect).await;
+            if status == Status::AuthLimit {
+                api.held.wait().await;
+            }
+            Ok(answer)
+        }
         Body::Answer(answer) => accept(api, caller, answer).await,
         _ => Err(Problem::NotHere),
     }
 }
 
-async fn join(api: &Api, caller: Caller, connect: Connect) -> String {
+async fn join(api: &Api, caller: Caller, connect: Connect) -> (Status, String) {
+    let told = |status, reason| (status, client::status(&caller.sessid, status, Some(reason)));
     let standing = match api.terms.standing(clock::wall(), &connect) {
         Ok(standing) => standing,
         Err(unwelcome) => {
             tracing::info!(reason = unwelcome.as_str(), "a client is refused");
-            return client::status(&caller.sessid, unwelcome.status(), Some(unwelcome.as_str()));
+            return told(unwelcome.status(), unwelcome.as_str());
         }
     };
     let mut last = refused("timeout");
@@ -74,8 +81,8 @@ async fn join(api: &Api, caller: Caller, connect: Connect) -> String {
     // Whoever is still asking by then gets the last verdict.
     let _ = tokio::time::timeout(api.patience, asking).await;
     match last {
-        Verdict::Offer(offered) => offer(api, &caller.sessid, &caller.participant, &offered),
-        Verdict::Refused { status, reason } => client::status(&caller.sessid, status, Some(reason)),
+        Verdict::Offer(offered) => (Status::Ok, offer(api, &caller.sessid, &caller.participant, &offered)),
+        Verdict::Refused { status, reason } => told(status, reason),
     }
 }
 

@@ -40,6 +40,7 @@ fn api_with(terms: Terms, verdicts: Vec<Verdict>) -> Api {
         terms,
         ready,
         patience: PATIENCE,
+        held: Held::new(Duration::ZERO, 1),
         demo: true,
     }
 }
@@ -102,6 +103,7 @@ async fn no_request_waits_for_ever() {
         terms: Terms::default(),
         ready: Ready::default(),
         patience: Duration::from_millis(1),
+        held: Held::new(Duration::ZERO, 1),
         demo: false,
     });
     let (status, body) = ask(&silent, Method::POST, "/sft/c0ffee", CONFCONN).await;

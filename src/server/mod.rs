@@ -22,6 +22,7 @@ use crate::admin::{self, Ready};
 use crate::api::terms::Terms;
 use crate::api::{self, Api};
 use crate::config::Config;
+use crate::limits::{MAX_HELD_REFUSALS, REFUSAL_HOLD};
 use crate::metrics::Metrics;
 use crate::net::clock;
 use crate::net::entropy::{self, NoEntropy};
@@ -243,6 +244,7 @@ fn api(config: &Config, (worker, ready): (Mailbox, Ready), terms: Terms) -> Api 
         terms,
         ready,
         patience: api::PATIENCE,
+        held: api::held::Held::new(REFUSAL_HOLD, MAX_HELD_REFUSALS),
         demo: config.demo,
     }
 }
