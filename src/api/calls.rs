@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use crate::api::Api;
 use crate::api::problem::Problem;
 use crate::ids::{ConferenceId, ParticipantId};
+use crate::metrics::JoinRefused;
 use crate::proto::client::{self, Body, Connect, Message, Status};
 use crate::proto::sdp;
 use crate::worker::{Answer, Command, Join, Offered, Unavailable, Verdict};
@@ -61,22 +62,29 @@ async fn join(api: &Api, caller: Caller, connect: Connect) -> String {
         source: caller.source,
         reply,
     };
-    let refused = |reason| client::status(&caller.sessid, Status::AuthLimit, Some(reason));
+    let refused = |why| refuse(api, &caller.sessid, why);
     if let Err(unavailable) = api.worker.post(Command::Join(Box::new(join))) {
-        return refused(word(unavailable));
+        return refused(why(unavailable));
     }
     match tokio::time::timeout(api.patience, verdict).await {
         Ok(Ok(Verdict::Offer(offered))) => offer(api, &caller.sessid, &caller.participant, &offered),
         Ok(Ok(Verdict::Refused { status, reason })) => client::status(&caller.sessid, status, Some(reason)),
-        Ok(Err(_)) => refused(word(Unavailable::Gone)),
-        Err(_) => refused("timeout"),
+        Ok(Err(_)) => refused(why(Unavailable::Gone)),
+        Err(_) => refused(JoinRefused::Timeout),
     }
 }
 
-fn word(unavailable: Unavailable) -> &'static str {
+/// A refusal of our own: the worker did not come to say one, and to count it.
+fn refuse(api: &Api, sessid: &str, why: JoinRefused) -> String {
+    api.metrics.join_refused.add(&why, 1);
+    tracing::info!(reason = why.as_str(), "a client is refused");
+    client::status(sessid, Status::AuthLimit, Some(why.as_str()))
+}
+
+fn why(unavailable: Unavailable) -> JoinRefused {
     match unavailable {
-        Unavailable::Full => "overload",
-        Unavailable::Gone => "shutting_down",
+        Unavailable::Full => JoinRefused::Overload,
+        Unavailable::Gone => JoinRefused::ShuttingDown,
     }
 }
 

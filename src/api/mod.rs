@@ -11,6 +11,7 @@ pub mod problem;
 pub mod route;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
@@ -22,6 +23,7 @@ use crate::api::problem::Problem;
 use crate::api::route::{Route, route};
 use crate::config::Origins;
 use crate::limits::{ATTACH_TIMEOUT, MAX_BODY_BYTES};
+use crate::metrics::Metrics;
 use crate::worker::Mailbox;
 
 /// How long a body may take to arrive; the incumbent waits as long for a whole request.
@@ -42,6 +44,8 @@ pub struct Api {
     pub public_url: String,
     /// Which web pages may call.
     pub origins: Origins,
+    /// Where refusals are counted.
+    pub metrics: Arc<Metrics>,
     /// Whether the process takes calls.
     pub ready: Ready,
     /// How long a client's message waits for the worker; [`PATIENCE`] but in tests.

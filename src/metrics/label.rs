@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::ids::Domain;
 use crate::proto::link::message::{Code, Kind};
-use crate::relay::{Rule, Unforwarded};
+use crate::relay::{Refusal, Rule, Unforwarded};
 
 /// A label with a closed set of values.
 pub trait Label {
@@ -169,6 +169,49 @@ label! {
         Asked = "asked",
         /// Asked again, because nothing came.
         Repeated = "repeated",
+    }
+}
+
+/// Why a client's CONFCONN was refused.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum JoinRefused {
+    /// Our rules or the anchor's say no.
+    Relay(Refusal),
+    /// Too many sessions are being set up in all.
+    HalfOpen,
+    /// Too many sessions are being set up from one network.
+    HalfOpenSource,
+    /// Too many sessions are being set up for one conference.
+    HalfOpenConference,
+    /// The worker's mailbox is full.
+    Overload,
+    /// The worker has ended.
+    ShuttingDown,
+    /// The worker said nothing in time.
+    Timeout,
+}
+
+impl JoinRefused {
+    /// The word in logs and metrics. Words of the anchor are those that we use for the same: the counts say what clients were told.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            JoinRefused::Relay(refusal) => refusal.as_str(),
+            JoinRefused::HalfOpen => "half_open",
+            JoinRefused::HalfOpenSource => "half_open_source",
+            JoinRefused::HalfOpenConference => "half_open_conference",
+            JoinRefused::Overload => "overload",
+            JoinRefused::ShuttingDown => Code::ShuttingDown.as_str(),
+            JoinRefused::Timeout => "timeout",
+        }
+    }
+}
+
+impl Label for JoinRefused {
+    const NAME: &'static str = "reason";
+
+    fn value(&self) -> &str {
+        self.as_str()
     }
 }
 

@@ -428,6 +428,12 @@ impl Relay {
         self.conferences.values()
     }
 
+    /// Whether a link's peer has said `hello`.
+    #[must_use]
+    pub fn is_up(&self, link: LinkId) -> bool {
+        self.links.get(&link).is_some_and(|link| link.greeted.is_some())
+    }
+
     /// The peers whose link is up.
     pub fn peers_up(&self) -> impl Iterator<Item = &Domain> {
         self.links

@@ -119,7 +119,9 @@ struct Server {
 
 impl Server {
     async fn start(config: &Config) -> Result<Server, StartError> {
-        let metrics = Arc::new(Metrics::new(links::domains(config)));
+        let metrics = Arc::new(Metrics::new(links::domains(config).chain([&config.domain])));
+        let ours = metrics.peer(&config.domain);
+        observe::certificate_ends(&metrics, &ours, links::not_after(config));
         let ports = Ports::bind(config)?;
         let (worker, commands) = Mailbox::new();
         let (link_ends, outlet) = links::channels(metrics.clone());
@@ -137,7 +139,7 @@ impl Server {
         let thread = spawn(Worker::new(setup), inlets).await?;
         let ready = Ready::default();
         let (stop, stopped) = watch::channel(false);
-        let api = Arc::new(api(config, worker.clone(), ready.clone()));
+        let api = Arc::new(api(config, worker.clone(), metrics.clone(), ready.clone()));
         let mut clients = JoinSet::new();
         for listener in ports.signalling {
             clients.spawn(api::listen::serve(listener, api.clone(), stopped.clone()));
@@ -216,9 +218,10 @@ fn setup(
     })
 }
 
-fn api(config: &Config, worker: Mailbox, ready: Ready) -> Api {
+fn api(config: &Config, worker: Mailbox, metrics: Arc<Metrics>, ready: Ready) -> Api {
     Api {
         worker,
+        metrics,
         public_url: config.signalling.public_url.clone(),
         origins: config.signalling.allow_origins.clone(),
         ready,

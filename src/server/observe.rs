@@ -9,6 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::ids::LinkId;
 use crate::metrics::{Direction, LinkClass, Metrics, Peer};
 use crate::net::quic::{LinkStats, Links};
+use crate::units::WallTime;
 
 /// Updates the metrics once a second, for ever.
 pub async fn every_second(metrics: Arc<Metrics>, links: Option<Links>) {
@@ -37,9 +38,22 @@ fn fold(metrics: &Metrics, stats: &[LinkStats], seen: &HashMap<LinkId, LinkStats
             .link_up
             .set(&peer, f64::from(u32::try_from(up).unwrap_or(u32::MAX)));
         metrics.link_rtt.set(&peer, link.rtt.as_secs_f64());
+        let of_peer = stats.iter().filter(|other| other.peer == link.peer);
+        certificate_ends(metrics, &peer, of_peer.filter_map(|link| link.not_after).min());
         add(metrics, peer, link, seen.get(&link.link));
     }
     stats.iter().map(|link| (link.link, link.clone())).collect()
+}
+
+/// Tells when a certificate ends, where that is known.
+pub fn certificate_ends(metrics: &Metrics, peer: &Peer, at: Option<WallTime>) {
+    let Some(at) = at else { return };
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "milliseconds since the epoch are far below 2^52"
+    )]
+    let seconds = at.0 as f64 / 1000.0;
+    metrics.certificate_not_after.set(peer, seconds);
 }
 
 fn add(metrics: &Metrics, peer: Peer, now: &LinkStats, before: Option<&LinkStats>) {
