@@ -226,10 +226,12 @@ impl Worker {
 
     fn tell_refusal(&self, reply: oneshot::Sender<Verdict>, verdict: Verdict, why: JoinRefused) {
         // Whoever stopped waiting was refused by the API, which counted that, or has hung up.
-        if reply.send(verdict).is_ok() {
-            self.metrics.join_refused.add(&why, 1);
-            tracing::info!(reason = why.as_str(), "a client is refused");
+        if reply.is_closed() {
+            return;
         }
+        self.metrics.join_refused.add(&why, 1);
+        tracing::info!(reason = why.as_str(), "a client is refused");
+        let _ = reply.send(verdict);
     }
 
     /// Requests that got no verdict; their clients were told so by then.
