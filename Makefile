@@ -21,9 +21,10 @@ test: tools
 	$(call stage,format,cargo fmt --check)
 	$(call stage,lints,cargo clippy --release --locked --all-targets -- -D warnings)
 	$(call stage,tests,cargo test --release --locked)
-	$(call stage,fuzz targets,[ ! -e fuzz/Cargo.toml ] || cargo check --locked --manifest-path fuzz/Cargo.toml)
+	$(call stage,fuzz targets,cargo check --release --locked --manifest-path fuzz/Cargo.toml --target-dir target)
 	$(call stage,program,cargo build --release --locked --bin anchor-sft)
 	$(call stage,browser,node tests/browser/run.mjs $(BIN))
+	$(call stage,stock clients,node tests/wire/run.mjs --binary $(BIN))
 	@echo "all stages passed"
 
 check:

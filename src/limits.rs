@@ -72,6 +72,10 @@ pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
 pub const CONSENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a client's CONFCONN waits for the anchor's word.
 pub const ATTACH_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a refusal about this server waits, so that another SFT of the client's race can win: the client gives up after 15 s.
+pub const REFUSAL_HOLD: Duration = Duration::from_secs(14);
+/// Refusals that wait at once; each keeps a connection open, about 16 KiB.
+pub const MAX_HELD_REFUSALS: usize = 256;
 /// An attach lease that nobody used ends after this.
 pub const LEASE_TIMEOUT: Duration = Duration::from_secs(15);
 /// A lost link leaves rosters untouched for this long: a blip must not change the key generator.
@@ -85,6 +89,9 @@ pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Bytes of one frame on a link stream: a roster of 1000 participants is about 200 KiB.
 pub const MAX_FRAME_BYTES: usize = 262_144;
+/// Bytes of the participants in a roster: what fits into one frame beside its stamp and URLs (8 of 255 bytes). With ids as stock clients
+/// have them, of 32 characters, that is more than [`MAX_PARTICIPANTS`]; with the longest ids it is 400.
+pub const MAX_ROSTER_BYTES: usize = MAX_FRAME_BYTES - 8 * 1024;
 /// Nesting of JSON in a frame; our deepest message has 4.
 pub const MAX_JSON_DEPTH: usize = 8;
 /// Conference streams a peer may hold open on a link.
@@ -127,6 +134,8 @@ pub const LINK_BACKLOG_BYTES: usize = 8 * 1024 * 1024;
 pub const LINK_BACKLOG_FRAMES: usize = 4096;
 /// Frames for the link stream that may wait for the peer to open it: `hello`, `peer_status`, `goodbye`, and room.
 pub const MAX_EARLY_FRAMES: usize = 8;
+/// Frames on other streams that may overtake an acceptor's `hello`: one `attach`, before whose answer nothing follows, and room.
+pub const MAX_FRAMES_BEFORE_HELLO: usize = 4;
 /// Bytes of datagrams that may wait for the network: 100 ms at 40 Mbit/s. Older media is of no use.
 pub const DATAGRAM_SEND_BUFFER: usize = 512 * 1024;
 /// Bytes of datagrams that may wait for us: a burst of 50 ms at 160 Mbit/s.

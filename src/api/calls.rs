@@ -46,13 +46,19 @@ pub async fn post(api: &Api, source: IpAddr, post: Post<'_>) -> Result<String, P
         sessid: message.conference,
     };
     match message.body {
-        Body::Connect(connect) => Ok(join(api, caller, connect).await),
+        Body::Connect(connect) => {
+            let (status, answer) = join(api, caller, connect).await;
+            if status == Status::AuthLimit {
+                api.held.wait().await;
+            }
+            Ok(answer)
+        }
         Body::Answer(answer) => accept(api, caller, answer).await,
         _ => Err(Problem::NotHere),
     }
 }
 
-async fn join(api: &Api, caller: Caller, connect: Connect) -> String {
+async fn join(api: &Api, caller: Caller, connect: Connect) -> (Status, String) {
     let (reply, verdict) = oneshot::channel();
     let join = Join {
         conference: caller.conference,
@@ -62,23 +68,26 @@ async fn join(api: &Api, caller: Caller, connect: Connect) -> String {
         source: caller.source,
         reply,
     };
-    let refused = |why| refuse(api, &caller.sessid, why);
+    let refused = |status, reason| (status, client::status(&caller.sessid, status, Some(reason)));
+    let unable = |why: JoinRefused| {
+        count(api, why);
+        refused(Status::AuthLimit, why.as_str())
+    };
     if let Err(unavailable) = api.worker.post(Command::Join(Box::new(join))) {
-        return refused(why(unavailable));
+        return unable(why(unavailable));
     }
     match tokio::time::timeout(api.patience, verdict).await {
-        Ok(Ok(Verdict::Offer(offered))) => offer(api, &caller.sessid, &caller.participant, &offered),
-        Ok(Ok(Verdict::Refused { status, reason })) => client::status(&caller.sessid, status, Some(reason)),
-        Ok(Err(_)) => refused(why(Unavailable::Gone)),
-        Err(_) => refused(JoinRefused::Timeout),
+        Ok(Ok(Verdict::Offer(offered))) => (Status::Ok, offer(api, &caller.sessid, &caller.participant, &offered)),
+        Ok(Ok(Verdict::Refused { status, reason })) => refused(status, reason),
+        Ok(Err(_)) => unable(why(Unavailable::Gone)),
+        Err(_) => unable(JoinRefused::Timeout),
     }
 }
 
-/// A refusal of our own: the worker did not come to say one, and to count it.
-fn refuse(api: &Api, sessid: &str, why: JoinRefused) -> String {
+/// Counts a refusal of our own: the worker did not come to say one, and to count it.
+fn count(api: &Api, why: JoinRefused) {
     api.metrics.join_refused.add(&why, 1);
     tracing::info!(reason = why.as_str(), "a client is refused");
-    client::status(sessid, Status::AuthLimit, Some(why.as_str()))
 }
 
 fn why(unavailable: Unavailable) -> JoinRefused {

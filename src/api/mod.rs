@@ -4,6 +4,7 @@
 //! Wire's messages, [`mod@route`] the paths, [`problem`] the errors; [`listen`] bounds what connections may cost.
 
 mod calls;
+pub mod held;
 pub mod listen;
 pub mod origins;
 mod page;
@@ -19,6 +20,7 @@ use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use bytes::Bytes;
 
 use crate::admin::Ready;
+use crate::api::held::Held;
 use crate::api::problem::Problem;
 use crate::api::route::{Route, route};
 use crate::config::Origins;
@@ -50,6 +52,8 @@ pub struct Api {
     pub ready: Ready,
     /// How long a client's message waits for the worker; [`PATIENCE`] but in tests.
     pub patience: Duration,
+    /// Where refusals about this server wait.
+    pub held: Held,
     /// Serve the demo page.
     pub demo: bool,
 }

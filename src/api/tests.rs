@@ -34,6 +34,7 @@ fn api(verdicts: Vec<Verdict>) -> Arc<Api> {
         origins: Origins::Any,
         ready,
         patience: PATIENCE,
+        held: Held::new(Duration::ZERO, 1),
         demo: true,
     })
 }
@@ -96,6 +97,7 @@ async fn no_request_waits_for_ever() {
         origins: Origins::Any,
         ready: Ready::default(),
         patience: Duration::from_millis(1),
+        held: Held::new(Duration::ZERO, 1),
         demo: false,
     });
     let (status, body) = ask(&silent, Method::POST, "/sft/c0ffee", CONFCONN).await;

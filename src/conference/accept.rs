@@ -6,6 +6,7 @@ use crate::conference::port::PortNo;
 use crate::conference::seat::{Seat, SeatSet};
 use crate::conference::{Conference, Context, Rule};
 use crate::ids::ParticipantId;
+use crate::limits::MAX_PARTICIPANTS;
 use crate::proto::link::message::Message;
 
 impl Conference {
@@ -37,6 +38,9 @@ impl Conference {
         let Some(seat) = self.spoken_for(port, from) else {
             return self.complain(ctx, port, Rule::ForeignParticipant);
         };
+        if add.len() > MAX_PARTICIPANTS || remove.len() > MAX_PARTICIPANTS {
+            return self.complain(ctx, port, Rule::Malformed);
+        }
         let Some(participant) = self.seats.at(seat) else { return };
         let mut accepted = participant.accepts.clone();
         // Whoever is behind the same link is none of our business.

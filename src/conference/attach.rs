@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::conference::port::{Line, Port, PortNo, PortState};
 use crate::conference::seat::{Seat, SeatSet};
-use crate::conference::{Action, Conference, Context, Role};
+use crate::conference::{Action, Conference, Context, Role, Rule};
 use crate::ids::{Domain, NodeName};
 use crate::limits::{LEASE_TIMEOUT, LINK_GRACE, MAX_LINKS};
 use crate::proto::link::message::{Code, Message};
@@ -42,15 +42,7 @@ impl Conference {
 
     /// A member asks the anchor for a lease, on a stream that was just opened.
     pub fn ask(&mut self, ctx: &mut Context, now: Instant, line: Line, capability: String) {
-        if self.ports.is_empty() {
-            let state = PortState::Asking { since: now, line: None };
-            self.ports.push(Port {
-                domain: self.key.anchor.clone(),
-                node: None,
-                url: None,
-                state,
-            });
-        }
+        self.want_anchor(now);
         let Some(port) = self.port_mut(PortNo::UPSTREAM) else {
             return;
         };
@@ -72,20 +64,55 @@ impl Conference {
         ctx.say(line, Message::Attach { conference, capability });
     }
 
+    /// From now on a member waits for its anchor, and goes on alone where that takes longer than [`LINK_GRACE`].
+    pub(super) fn want_anchor(&mut self, now: Instant) {
+        if self.ports.is_empty() {
+            self.ports.push(Port {
+                domain: self.key.anchor.clone(),
+                node: None,
+                url: None,
+                state: PortState::Asking { since: now, line: None },
+                newest_flow: None,
+            });
+        }
+        self.wake_at(now + LINK_GRACE);
+    }
+
     /// The anchor granted the lease: it hears who is here. Says whether that was asked for.
     pub fn attached(&mut self, ctx: &mut Context, now: Instant, line: Line) -> bool {
+        if self.role == Role::Anchor {
+            self.wrong_role(ctx, line);
+            return false;
+        }
         let Some(port) = self.ports.first_mut().filter(|port| port.any_line() == Some(line)) else {
             return false;
         };
         port.state = PortState::Leased { since: now, line };
         self.reset_port(ctx, PortNo::UPSTREAM);
+        self.announced.clear();
         if !self.locals.is_empty() {
             self.announce(ctx);
         }
         true
     }
 
-    /// The anchor said no, or the stream ended: nothing is asked any more. Returns whether it was this conference's.
+    /// The anchor said no. Says whether that was asked for.
+    pub fn refused(&mut self, ctx: &mut Context, now: Instant, line: Line) -> bool {
+        if self.role == Role::Anchor {
+            self.wrong_role(ctx, line);
+            return false;
+        }
+        self.unasked(now, line)
+    }
+
+    /// Only the anchor answers `attach`.
+    fn wrong_role(&self, ctx: &mut Context, line: Line) {
+        if let Some(port) = self.port_of(line.link, line.stream) {
+            self.complain(ctx, port, Rule::WrongRole);
+        }
+    }
+
+    /// The anchor said no or nothing, or the stream ended: nothing is asked any more. Says whether it was the conference's stream.
     pub fn unasked(&mut self, now: Instant, line: Line) -> bool {
         let Some(port) = self.ports.first_mut().filter(|port| port.any_line() == Some(line)) else {
             return false;
@@ -112,6 +139,7 @@ impl Conference {
             node: Some(node),
             url: None,
             state,
+            newest_flow: known.and_then(|at| self.ports.get(at)?.newest_flow),
         };
         let at = match known.or_else(closed) {
             Some(at) => at,

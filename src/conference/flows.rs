@@ -9,7 +9,7 @@ use crate::conference::participant::{Origin, Stream, Track};
 use crate::conference::port::{Line, PortNo};
 use crate::conference::seat::Seat;
 use crate::conference::{Conference, Context, Route, Rule};
-use crate::ids::{FlowId, Ssrc};
+use crate::ids::{FlowId, LinkId, Ssrc};
 use crate::limits::MAX_LINK_FLOWS;
 use crate::proto::link::message::{Kind, Layer, Message, Publish, State};
 
@@ -155,6 +155,7 @@ impl Conference {
         match ctx.flows.received.get(&(line.link, flow)) {
             Some(known) if *known == route => return,
             Some(_) => return self.complain(ctx, port, Rule::FlowReused),
+            None if !self.is_new_flow(port, line.link, flow) => return self.complain(ctx, port, Rule::FlowReused),
             None => {}
         }
         if ctx.flows.received.keys().filter(|(link, _)| *link == line.link).count() >= MAX_LINK_FLOWS {
@@ -163,6 +164,17 @@ impl Conference {
         self.add_stream(ctx, seat, track, Origin::Flow(line.link, flow));
         self.reconcile(ctx, now, seat);
         self.aim_everyone(now);
+    }
+
+    /// Datagrams of an old flow may still be on their way: its number must not come again.
+    fn is_new_flow(&mut self, port: PortNo, link: LinkId, flow: FlowId) -> bool {
+        let Some(port) = self.port_mut(port) else { return false };
+        let newest = port.newest_flow.filter(|(known, _)| *known == link);
+        let fresh = newest.is_none_or(|(_, newest)| flow > newest);
+        if fresh {
+            port.newest_flow = Some((link, flow));
+        }
+        fresh
     }
 
     /// A peer withdraws a flow.

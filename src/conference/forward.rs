@@ -1,6 +1,6 @@
 //! The path of a packet: who gets it, and under which numbers. Nothing here allocates in the steady state.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::conference::participant::{Origin, Participant, Stream, Track};
 use crate::conference::seat::{Seat, SeatSet};
@@ -14,6 +14,10 @@ use crate::units::{AudioLevel, SeqNo};
 
 /// A client that says no level is taken for speaking, or it would never be heard.
 const ASSUMED_LEVEL: AudioLevel = AudioLevel(40);
+
+/// A layer that has had packets within this time keeps its SSRC: or a sender that alternates two would make every link publish anew
+/// with every packet.
+const SETTLED: Duration = Duration::from_millis(300);
 
 /// Where one packet goes. Reused from packet to packet, so that forwarding allocates nothing.
 #[derive(Debug, Default)]
@@ -102,8 +106,18 @@ impl Conference {
 
     /// The first packet of a layer says which one it is (RFC 8852 §3.1); a sender that starts anew has new SSRCs.
     fn learn(&mut self, ctx: &mut Context, now: Instant, seat: Seat, packet: &Incoming) -> Result<Track, Unforwarded> {
+        if packet.padding_only {
+            return Err(Unforwarded::Padding);
+        }
         let layer = packet.layer.ok_or(Unforwarded::UnknownSsrc)?;
         let track = Track::Video(layer);
+        let known = self.seats.at(seat).and_then(|publisher| publisher.stream(track));
+        let busy = known
+            .and_then(|stream| stream.last)
+            .is_some_and(|last| now < last + SETTLED);
+        if busy {
+            return Err(Unforwarded::UnknownSsrc);
+        }
         self.add_local_stream(ctx, now, seat, track, packet.ssrc);
         Ok(track)
     }

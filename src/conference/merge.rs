@@ -15,6 +15,8 @@ use crate::proto::link::message::{Announced, Entry, Roster};
 
 /// Bytes of a URL that a peer says; clients read at most this many.
 const MAX_URL_BYTES: usize = 255;
+/// Places in the order that an anchor may give: no call has a thousand newcomers a second for a month.
+const MAX_INDEX: u32 = u32::MAX / 2;
 /// Bytes of a proof: a P-384 signature in base64 and its header.
 const MAX_PROOF_BYTES: usize = 1024;
 
@@ -109,14 +111,14 @@ impl Conference {
         if taken || described.ssrcs.audio == described.ssrcs.video {
             return self.complain(ctx, port, Rule::Conflict);
         }
-        if self.seats.len() < MAX_PARTICIPANTS {
+        if !self.seats.full() {
             self.seats.take(described.seated(port));
         }
     }
 
     /// A member follows the anchor's roster.
     pub(super) fn follow(&mut self, ctx: &mut Context, now: Instant, port: PortNo, roster: &Roster) {
-        if !unique_indexes(roster) {
+        if !sensible_indexes(roster) {
             return self.complain(ctx, port, Rule::Malformed);
         }
         self.anchor_speaks(port);
@@ -165,12 +167,10 @@ impl Conference {
             let entry = own.iter().find(|entry| entry_names(entry, known));
             known.index = entry.map(|entry| entry.index);
         }
+        // An entry of someone who just left is on its way for a moment; one that was never announced is not ours.
         let invented = own.iter().any(|entry| {
             let id = id_of(&entry.userid, &entry.clientid);
-            // An entry of someone who just left is on its way for a moment; one with our living participant's id is not.
-            let seat = id.and_then(|id| self.seats.of(&id));
-            seat.and_then(|seat| self.seats.at(seat))
-                .is_some_and(|known| !entry_names(entry, known) && known.port().is_some())
+            id.is_none_or(|id| !self.announced.contains(&id))
         });
         if invented {
             self.complain(ctx, port, Rule::OwnDomain);
@@ -293,9 +293,9 @@ impl Described {
     }
 }
 
-/// Indexes are unique within one roster.
-#[must_use]
-fn unique_indexes(roster: &Roster) -> bool {
+/// Indexes are unique within one roster, and leave room for newcomers where we have to go on alone.
+fn sensible_indexes(roster: &Roster) -> bool {
     let mut seen = BTreeSet::new();
-    roster.participants.iter().all(|entry| seen.insert(entry.index))
+    let mut entries = roster.participants.iter();
+    entries.all(|entry| entry.index < MAX_INDEX && seen.insert(entry.index))
 }

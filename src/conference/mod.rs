@@ -20,7 +20,7 @@ pub mod receiver;
 mod roster;
 pub mod seat;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -246,6 +246,8 @@ pub struct Conference {
     locals: Vec<Seat>,
     roster: Roster,
     ports: Vec<Port>,
+    // At a member: whom the anchor was told of on the present stream. ≤ 2 × MAX_PARTICIPANTS
+    announced: BTreeSet<ParticipantId>,
     // When there is something to do; `None`: not unless something happens.
     wake: Option<Instant>,
     // The wake that the owner was told of.
@@ -264,6 +266,7 @@ impl Conference {
             locals: Vec::new(),
             roster: Roster::default(),
             ports: Vec::new(),
+            announced: BTreeSet::new(),
             wake: None,
             alarm: None,
         }
@@ -313,15 +316,12 @@ impl Conference {
     }
 
     /// A data channel opened: the newcomer takes its seat, at the end of the order. A session it had before is replaced.
+    /// `None`: its id or its SSRC is someone else's, or there is no room; nothing has changed.
     pub fn open(&mut self, ctx: &mut Context, now: Instant, newcomer: Newcomer) -> Option<Seat> {
-        let incarnation = self.replace(ctx, &newcomer.id)?;
-        if self.seats.uses(newcomer.ssrcs.audio) {
-            ctx.actions.push_back(Action::End {
-                session: newcomer.session,
-                reason: EndReason::Conflict,
-            });
+        if self.is_taken(&newcomer.id, newcomer.ssrcs.audio) || !self.seats.has_room_for(&newcomer.id) {
             return None;
         }
+        let incarnation = self.replace(ctx, &newcomer.id)?;
         let (session, video) = (newcomer.session, newcomer.video);
         let audio = newcomer.ssrcs.audio;
         let seat = self.seats.take(Participant {
@@ -346,6 +346,12 @@ impl Conference {
         self.locals = self.seats.local().collect();
         self.local_roster_changed(ctx, now);
         Some(seat)
+    }
+
+    /// Whether someone else has this SSRC.
+    fn is_taken(&self, id: &ParticipantId, ssrc: Ssrc) -> bool {
+        let mut others = self.seats.iter().filter(|(_, known)| known.id != *id);
+        others.any(|(_, known)| known.ssrcs.audio == ssrc || known.ssrcs.video == ssrc)
     }
 
     /// Frees the seat that this participant had; `None`: someone elsewhere has the id. Says the newcomer's incarnation.
@@ -475,3 +481,6 @@ fn line_of(seat: &Participant) -> client::RosterLine<'_> {
         },
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use crate::conference::port::PortNo;
 use crate::conference::receiver::Receiver;
 use crate::conference::seat::{Seat, SeatSet};
 use crate::ids::{Domain, FlowId, LinkId, ParticipantId, Ssrc};
+use crate::limits::{MAX_PARTICIPANTS, MAX_ROSTER_BYTES};
 use crate::proto::client::{Props, SsrcPair};
 use crate::proto::link::message::{Kind, Layer};
 use crate::select::keyframe::Keyframes;
@@ -14,6 +15,8 @@ use crate::units::AudioLevel;
 
 /// A layer without packets for this long is not there: senders pause upper layers when their link is full.
 const STALL: Duration = Duration::from_millis(1500);
+/// Bytes of the largest entry of a roster: the longest ids, domain and proof.
+const MAX_ENTRY_BYTES: usize = 2048;
 
 /// One client device in the conference.
 #[derive(Debug)]
@@ -193,6 +196,15 @@ impl Participant {
         }
     }
 
+    /// Bytes that it takes in a roster, at most.
+    #[must_use]
+    pub fn roster_bytes(&self) -> usize {
+        // Names of fields, numbers and punctuation of an entry.
+        const REST: usize = 192;
+        let proof = self.proof.as_ref().map_or(0, String::len);
+        REST + self.id.user.as_str().len() + self.id.client.as_str().len() + self.home.as_str().len() + proof
+    }
+
     /// One of its streams.
     #[must_use]
     pub fn stream(&self, track: Track) -> Option<&Stream> {
@@ -296,6 +308,19 @@ impl Seats {
     #[must_use]
     pub fn len(&self) -> usize {
         self.seats.iter().flatten().count()
+    }
+
+    /// Whether nobody else has room: by number, or by what a roster may have in bytes.
+    #[must_use]
+    pub fn full(&self) -> bool {
+        let bytes: usize = self.seats.iter().flatten().map(Participant::roster_bytes).sum();
+        self.len() >= MAX_PARTICIPANTS || bytes + MAX_ENTRY_BYTES > MAX_ROSTER_BYTES
+    }
+
+    /// Whether this participant can come: there is room, or it has a seat already.
+    #[must_use]
+    pub fn has_room_for(&self, id: &ParticipantId) -> bool {
+        !self.full() || self.of(id).is_some()
     }
 
     /// Whether nobody is there.

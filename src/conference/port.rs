@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::ids::{Domain, LinkId, NodeName, StreamId};
+use crate::ids::{Domain, FlowId, LinkId, NodeName, StreamId};
 
 /// Which of a conference's links. At a member, 0 is the anchor's.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -14,7 +14,7 @@ impl PortNo {
 }
 
 /// A stream on a link.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Line {
     /// The link.
     pub link: LinkId,
@@ -33,6 +33,8 @@ pub struct Port {
     pub url: Option<String>,
     /// How it is.
     pub state: PortState,
+    /// The last flow that the peer published, and on which link: it numbers them upwards, so that none is used twice.
+    pub newest_flow: Option<(LinkId, FlowId)>,
 }
 
 /// How a conference's link is.

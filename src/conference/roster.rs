@@ -12,6 +12,7 @@ use crate::conference::port::PortNo;
 use crate::conference::seat::Seat;
 use crate::conference::{Conference, Context, Role, line_of};
 use crate::ids::ParticipantId;
+use crate::limits::MAX_PARTICIPANTS;
 use crate::proto::client::{self, RosterStamp, Start};
 use crate::proto::link::message::{self, Announced, Message};
 
@@ -57,11 +58,16 @@ impl Stamp {
 impl Conference {
     /// Who is local changed: the anchor tells everyone, a member tells the anchor (or, alone, its own clients).
     pub(super) fn local_roster_changed(&mut self, ctx: &mut Context, now: Instant) {
-        match self.role {
-            Role::Anchor => self.order_changed(ctx, now),
-            Role::Member if self.announce(ctx) => {}
-            Role::Member if self.alone() => self.go_alone(ctx, now),
-            Role::Member => {}
+        if self.role == Role::Anchor {
+            return self.order_changed(ctx, now);
+        }
+        if self.announce(ctx) {
+            return;
+        }
+        if self.alone() {
+            self.go_alone(ctx, now);
+        } else {
+            self.want_anchor(now);
         }
     }
 
@@ -70,7 +76,7 @@ impl Conference {
         self.append_newcomers();
         let sfts = self.sfts(ctx);
         let roster = &mut self.roster;
-        roster.revision += 1;
+        roster.revision = roster.revision.saturating_add(1);
         roster.stamp = Stamp {
             timestamp_ms: ctx.epoch.wall(now).0,
             seqno: roster.stamp.seqno.wrapping_add(1),
@@ -192,7 +198,7 @@ impl Conference {
     }
 
     /// Tells the anchor who is local; says whether there was someone to tell.
-    pub(super) fn announce(&self, ctx: &mut Context) -> bool {
+    pub(super) fn announce(&mut self, ctx: &mut Context) -> bool {
         let upstream = self.port(PortNo::UPSTREAM).filter(|_| self.role == Role::Member);
         let Some(line) = upstream.and_then(|port| port.line()) else {
             return false;
@@ -208,7 +214,8 @@ impl Conference {
             incarnation: participant.incarnation,
             proof: participant.proof.clone(),
         });
-        let participants = participants.collect();
+        let participants: Vec<Announced> = participants.collect();
+        self.remember_announced();
         ctx.say(
             line,
             Message::Announce {
@@ -217,6 +224,15 @@ impl Conference {
             },
         );
         true
+    }
+
+    /// What the anchor lists of ours later must be among these; what left is on its way for a moment.
+    fn remember_announced(&mut self) {
+        if self.announced.len() > MAX_PARTICIPANTS {
+            self.announced.clear();
+        }
+        let local = self.seats.local().filter_map(|seat| self.seats.at(seat));
+        self.announced.extend(local.map(|participant| participant.id.clone()));
     }
 
     /// Whether a participant of this id is elsewhere.

@@ -8,7 +8,7 @@ use crate::conference::{Action, Attachment, Conference, ConferenceNo};
 use crate::federation::Command;
 use crate::federation::capability::Tuple;
 use crate::ids::{Domain, LinkId, StreamId};
-use crate::limits::{REDIAL_FIRST, REDIAL_MAX};
+use crate::limits::{ATTACH_TIMEOUT, REDIAL_FIRST, REDIAL_MAX};
 use crate::proto::link::message::{Code, Message};
 use crate::relay::links::Greeting;
 use crate::relay::{Refusal, Relay, Timer};
@@ -20,6 +20,8 @@ pub(super) struct Upstream {
     pub(super) capability: String,
     // The pause before the next question.
     pause: Duration,
+    // When it is due; `None`: none is planned. One question at a time, however many things made it necessary.
+    next: Option<Instant>,
 }
 
 impl Relay {
@@ -29,7 +31,20 @@ impl Relay {
             domain: tuple.domain,
             capability: tuple.capability,
             pause: REDIAL_FIRST,
+            next: None,
         });
+    }
+
+    /// The planned question is due, unless another has taken its place.
+    pub(super) fn ask_due(&mut self, now: Instant, no: ConferenceNo) {
+        let planned = self
+            .upstreams
+            .get_mut(&no)
+            .filter(|upstream| upstream.next.is_some_and(|next| next <= now));
+        if let Some(upstream) = planned {
+            upstream.next = None;
+            self.ask_anchor(now, no);
+        }
     }
 
     /// Asks the anchor for a lease, or for a link to ask over.
@@ -48,11 +63,24 @@ impl Relay {
         match self.link_to(&domain) {
             Some(link) => {
                 let line = self.open_stream(link, no);
+                self.timers.insert((now + ATTACH_TIMEOUT, Timer::Answer(no, line)));
                 if let Some(conference) = self.conferences.get_mut(&no) {
                     conference.ask(&mut self.ctx, now, line, capability);
                 }
             }
             None => self.want_link(now, &domain),
+        }
+    }
+
+    /// Nobody waits for this answer any longer: the stream ends, and the anchor is asked on another one later.
+    pub(super) fn answer_timeout(&mut self, now: Instant, no: ConferenceNo, line: Line) {
+        self.touched.insert(no);
+        let Some(conference) = self.conferences.get_mut(&no) else {
+            return;
+        };
+        if conference.attachment() == Attachment::Asking && conference.unasked(now, line) {
+            self.finish(line);
+            self.ask_later(now, no, None);
         }
     }
 
@@ -110,9 +138,9 @@ impl Relay {
         let ours = self
             .conferences
             .get_mut(&no)
-            .is_some_and(|conference| conference.unasked(now, line));
-        self.ctx.actions.push_back(Action::Finish { line });
+            .is_some_and(|conference| conference.refused(&mut self.ctx, now, line));
         if ours {
+            self.ctx.actions.push_back(Action::Finish { line });
             self.refuse_waiting(no, Refusal::Anchor(code));
             self.ask_later(now, no, retry_after);
         }
@@ -126,7 +154,14 @@ impl Relay {
         let pause = named.map_or(upstream.pause, |named| named.clamp(REDIAL_FIRST, REDIAL_MAX));
         upstream.pause = (upstream.pause * 2).min(REDIAL_MAX);
         let at = now + self.jittered(pause);
-        self.timers.insert((at, Timer::Ask(no)));
+        if let Some(upstream) = self
+            .upstreams
+            .get_mut(&no)
+            .filter(|upstream| upstream.next.is_none_or(|next| next <= now))
+        {
+            upstream.next = Some(at);
+            self.timers.insert((at, Timer::Ask(no)));
+        }
     }
 
     /// A link cannot be had for now: those who wait hear why, if it is known; those in a call wait for the next try.
@@ -171,6 +206,9 @@ impl Relay {
     pub(super) fn lease(&mut self, now: Instant, line: Line, conference: &str, capability: &str) {
         let verdict = self.granted(now, line, conference, capability);
         let Err(code) = verdict else { return };
+        if let Some(link) = self.links.get_mut(&line.link) {
+            link.streams.remove(&line.stream);
+        }
         let retry_after_ms = (code == Code::UnknownConference).then_some(UNKNOWN_RETRY_MS);
         let message = Message::Refused {
             code,

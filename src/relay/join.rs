@@ -8,7 +8,7 @@ use crate::conference::receiver::SlotPlan;
 use crate::conference::{Attachment, Conference, ConferenceNo, Role};
 use crate::federation::capability::{self, BadTuple, NodeTag, Tuple};
 use crate::ids::{ConferenceId, ConferenceKey, ParticipantId, RequestId, SessionId, Ssrc};
-use crate::limits::{ATTACH_TIMEOUT, AUDIO_SLOTS, MAX_CONFERENCES, MAX_PARTICIPANTS};
+use crate::limits::{ATTACH_TIMEOUT, AUDIO_SLOTS, MAX_CONFERENCES};
 use crate::proto::client::{Connect, Status};
 use crate::proto::link::message::Code;
 use crate::relay::sessions::{Session, Stage};
@@ -136,11 +136,11 @@ impl Relay {
             anchor,
         };
         if let Some(no) = self.by_key.get(&key) {
-            let full = self
+            let room = self
                 .conferences
                 .get(no)
-                .is_some_and(|known| known.seats().len() >= MAX_PARTICIPANTS);
-            return if full { Err(Refusal::Limit) } else { Ok(*no) };
+                .is_some_and(|known| known.seats().has_room_for(&waiting.participant));
+            return if room { Ok(*no) } else { Err(Refusal::Limit) };
         }
         if self.draining {
             return Err(Refusal::Draining);

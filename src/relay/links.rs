@@ -10,7 +10,7 @@ use crate::conference::port::Line;
 use crate::federation::hello::{self, Greeted};
 use crate::federation::{Command, Event, Side};
 use crate::ids::{Domain, LinkId, NodeName, StreamId};
-use crate::limits::{HELLO_TIMEOUT, REDIAL_FIRST, REDIAL_MAX};
+use crate::limits::{HELLO_TIMEOUT, MAX_FRAMES_BEFORE_HELLO, REDIAL_FIRST, REDIAL_MAX};
 use crate::proto::link::message::{Code, Hello, Message};
 use crate::relay::{Output, Relay, Timer};
 
@@ -25,6 +25,8 @@ pub(super) struct Link {
     /// Which conference a stream is of.
     pub(super) streams: BTreeMap<StreamId, ConferenceNo>,
     next_stream: u64,
+    // What overtook the acceptor's `hello`: streams do not wait for each other. ≤ MAX_FRAMES_BEFORE_HELLO
+    early: Vec<(StreamId, Message)>,
 }
 
 /// Who is at the other end.
@@ -93,6 +95,7 @@ impl Relay {
             greeted: None,
             streams: BTreeMap::new(),
             next_stream: 1,
+            early: Vec::new(),
         };
         self.links.insert(id, link);
         self.timers.insert((now + HELLO_TIMEOUT, Timer::Hello(id)));
@@ -124,8 +127,11 @@ impl Relay {
     }
 
     fn frame(&mut self, now: Instant, line: Line, message: Message) {
-        let Some(link) = self.links.get(&line.link) else { return };
+        let Some(link) = self.links.get_mut(&line.link) else {
+            return;
+        };
         let greeted = link.greeted.is_some();
+        let room = link.side == Side::Dialled && link.early.len() < MAX_FRAMES_BEFORE_HELLO;
         match (line.stream, message) {
             (StreamId::LINK, Message::Hello(said)) if !greeted => self.greeted(now, line.link, &said),
             (StreamId::LINK, _) if greeted => {}
@@ -134,7 +140,8 @@ impl Relay {
                 code: Code::Protocol,
             }),
             (_, message) if greeted => self.conference_frame(now, line, message),
-            // Streams may overtake the link stream only if the peer speaks before its hello.
+            (stream, message) if room => link.early.push((stream, message)),
+            // A dialler has our `hello` before it opens another stream, and says its own before that.
             _ => self.command(Command::Close {
                 link: line.link,
                 code: Code::Protocol,
@@ -160,6 +167,16 @@ impl Relay {
         }
         if self.keep_one(id) {
             self.link_ready(now, &peer);
+        }
+        self.catch_up(now, id);
+    }
+
+    /// Takes what came before `hello`.
+    fn catch_up(&mut self, now: Instant, id: LinkId) {
+        let link = self.links.get_mut(&id);
+        let early = link.map(|link| std::mem::take(&mut link.early));
+        for (stream, message) in early.unwrap_or_default() {
+            self.conference_frame(now, Line { link: id, stream }, message);
         }
     }
 
@@ -256,14 +273,18 @@ impl Relay {
                 code: Code::Protocol,
             });
         }
-        let Some(no) = self
+        // Where it was the framing that broke, the peer has to hear that nobody reads any more.
+        let known = self
             .links
             .get_mut(&line.link)
-            .and_then(|link| link.streams.remove(&line.stream))
-        else {
-            return;
-        };
-        self.line_lost(now, no, line);
+            .and_then(|link| link.streams.remove(&line.stream));
+        self.command(Command::Finish {
+            link: line.link,
+            stream: line.stream,
+        });
+        if let Some(no) = known {
+            self.line_lost(now, no, line);
+        }
     }
 
     fn line_lost(&mut self, now: Instant, no: ConferenceNo, line: Line) {

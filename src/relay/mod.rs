@@ -15,6 +15,7 @@ use std::time::Instant;
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 
+use crate::conference::port::Line;
 use crate::conference::{Action, Conference, ConferenceNo, Context, Flows};
 use crate::federation;
 use crate::federation::capability::Key;
@@ -236,6 +237,8 @@ enum Timer {
     Waiting(ConferenceNo),
     /// A member asks its anchor again.
     Ask(ConferenceNo),
+    /// A member's `attach` is not answered.
+    Answer(ConferenceNo, Line),
     /// A peer has not said `hello`.
     Hello(LinkId),
     /// A peer is dialled again.
@@ -351,7 +354,8 @@ impl Relay {
                 }
                 Timer::Ping(session) => self.ping_timeout(now, session),
                 Timer::Waiting(no) => self.waiting_timeout(now, no),
-                Timer::Ask(no) => self.ask_anchor(now, no),
+                Timer::Ask(no) => self.ask_due(now, no),
+                Timer::Answer(no, line) => self.answer_timeout(now, no, line),
                 Timer::Hello(link) => self.hello_timeout(link),
                 Timer::Redial(peer) => self.redial(&peer),
             }

@@ -4,6 +4,10 @@ use std::time::Instant;
 
 use crate::units::{SeqNo, millis};
 
+/// A source that jumps further ahead is taken as a new one (RFC 3550 appendix A.1, MAX_DROPOUT). Receivers find the roll-over
+/// counter from the nearest number: half a turn at once, and an SRTP nonce would come again.
+const MAX_JUMP: u64 = 3000;
+
 /// Numbers and times of one slot.
 #[derive(Debug)]
 pub struct Rewriter {
@@ -72,8 +76,12 @@ impl Rewriter {
 
     /// The packet's place; `None`: it is from before the source began.
     pub fn map(&mut self, now: Instant, number: SeqNo, timestamp: u32) -> Option<Place> {
+        let out = self.continued(number)?;
+        if out > self.last.number + MAX_JUMP {
+            self.start(now, number, timestamp);
+        }
+        let out = self.continued(number)?;
         let line = self.line.as_ref()?;
-        let out = line.to + number.0.checked_sub(line.from.0)?;
         let time = timestamp.wrapping_add(line.time_offset);
         if out > self.last.number {
             self.last = Sent {
@@ -86,6 +94,12 @@ impl Rewriter {
             sequence: SeqNo(out).wire(),
             timestamp: time,
         })
+    }
+
+    /// The slot's number for a number of the present source; `None`: it is from before the source began.
+    fn continued(&self, number: SeqNo) -> Option<u64> {
+        let line = self.line.as_ref()?;
+        Some(line.to + number.0.checked_sub(line.from.0)?)
     }
 }
 
@@ -112,5 +126,29 @@ mod tests {
         let switched = slot.map(at(133), SeqNo(9), 1).unwrap();
         assert_eq!((switched.sequence, switched.timestamp), (104, 100 + 90 + 3000 + 9000));
         assert_eq!(slot.map(at(134), SeqNo(8), 1), None, "from before the switch");
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "tests choose the start of time")]
+    fn a_source_that_jumps_does_not_take_the_slot_along() {
+        let now = Instant::now();
+        let mut slot = Rewriter::new(48_000, 100);
+        slot.start(now, SeqNo(70_000), 0);
+        let mut next = 101;
+        // One packet each: in order, a loss, more than a burst of loss, nearly a turn, half a turn, far more than one.
+        for (number, out) in [
+            (70_000, 101),
+            (70_010, 111),
+            (74_000, 112),
+            (139_000, 113),
+            (171_768, 114),
+            (9_000_000, 115),
+        ] {
+            let place = slot.map(now, SeqNo(number), 0).unwrap();
+            assert_eq!(place.sequence, out, "{number}");
+            assert!(place.sequence >= next);
+            next = place.sequence + 1;
+        }
+        assert_eq!(slot.map(now, SeqNo(171_769), 0), None, "from before the jump");
     }
 }

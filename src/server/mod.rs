@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use crate::admin::{self, Ready};
 use crate::api::{self, Api};
 use crate::config::Config;
+use crate::limits::{MAX_HELD_REFUSALS, REFUSAL_HOLD};
 use crate::metrics::Metrics;
 use crate::net::clock;
 use crate::net::entropy::{self, NoEntropy};
@@ -226,6 +227,7 @@ fn api(config: &Config, worker: Mailbox, metrics: Arc<Metrics>, ready: Ready) ->
         origins: config.signalling.allow_origins.clone(),
         ready,
         patience: api::PATIENCE,
+        held: api::held::Held::new(REFUSAL_HOLD, MAX_HELD_REFUSALS),
         demo: config.demo,
     }
 }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use anchor_sft::ids::{ClientId, ParticipantId, SessionId, Ssrc, UserId};
 use anchor_sft::proto::client::{Connect, Props, Status};
-use anchor_sft::relay::{EndReason, Refusal, SlotSsrcs};
+use anchor_sft::proto::link::message::Kind;
+use anchor_sft::relay::{EndReason, Refusal, SlotSsrcs, ToSession};
 use serde_json::{Value, json};
 
 /// PINGs unanswered before a client reconnects.
@@ -120,6 +121,16 @@ pub struct Ssrcs {
 pub struct Slots {
     pub audio: Vec<Ssrc>,
     pub video: Vec<SlotSsrcs>,
+}
+
+impl Slots {
+    /// Whether a packet is for one of these.
+    pub fn has(&self, to: &ToSession) -> bool {
+        match to.kind {
+            Kind::Audio => self.audio.contains(&to.ssrc),
+            Kind::Video => self.video.iter().any(|slot| slot.media == to.ssrc),
+        }
+    }
 }
 
 impl Client {

@@ -1,5 +1,6 @@
 //! Simulated time: it stands still unless the world moves it.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// The one clock of a world.
@@ -15,7 +16,9 @@ impl Clock {
         reason = "any instant will do as the beginning; it is read once"
     )]
     pub fn new() -> Clock {
-        let start = Instant::now();
+        // The same for all worlds, so that their traces can be compared.
+        static START: OnceLock<Instant> = OnceLock::new();
+        let start = *START.get_or_init(Instant::now);
         Clock { start, now: start }
     }
 

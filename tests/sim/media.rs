@@ -134,7 +134,7 @@ impl World {
         self.upload(client, leg, packet, tag);
     }
 
-    fn upload(&mut self, client: usize, leg: Leg, packet: Incoming, tag: Tag) {
+    pub fn upload(&mut self, client: usize, leg: Leg, packet: Incoming, tag: Tag) {
         if !self.clients[client].mute_network {
             let travel = ACCESS + ACCESS_JITTER.mul_f64(self.dice.random::<f64>());
             self.note(
@@ -206,6 +206,11 @@ impl World {
         if self.clients[client].leg != Some(leg) || self.clients[client].mute_network {
             return;
         }
+        assert!(
+            self.clients[client].slots.has(to),
+            "seed {}: a packet outside of all slots",
+            self.seed
+        );
         let loses = self.clients[client].loses;
         if tag.source != Source::Audio && loses > 0.0 && self.dice.random_bool(loses) {
             self.clients[client].lost_pictures += 1;

@@ -23,6 +23,8 @@ pub struct Sft {
     /// `false`: the process is not there.
     pub running: bool,
     pub mischief: Option<Mischief>,
+    /// Messages of this type are swallowed.
+    pub unsaid: Option<&'static str>,
     /// Whose session it is, and whether its data channel is open.
     pub sessions: BTreeMap<SessionId, (usize, bool)>,
     /// Which client posted, in which attempt.
@@ -88,6 +90,7 @@ impl Sft {
             boot: 1,
             running: true,
             mischief: None,
+            unsaid: None,
             sessions: BTreeMap::new(),
             requests: BTreeMap::new(),
             dialling: BTreeSet::new(),

@@ -8,7 +8,7 @@ use anchor_sft::proto::link::frame;
 use anchor_sft::proto::link::message::{Code, Message};
 use anchor_sft::relay::{Input, Output};
 
-use crate::cable::{Bytes, Cable, encoded};
+use crate::cable::{Bytes, Cable, Stream, encoded};
 use crate::client::Leg;
 use crate::world::{ACCESS, Event, World};
 
@@ -41,14 +41,14 @@ impl World {
                     );
                 }
                 Output::Text { session, text } => {
-                    self.to_session(sft, session, |client, leg| Event::ToClient { client, leg, text })
+                    self.for_session(sft, session, |client, leg| Event::ToClient { client, leg, text })
                 }
                 Output::Pli { session, ssrc } => {
                     self.sfts[sft].plis += 1;
-                    self.to_session(sft, session, |client, leg| Event::Pli { client, leg, ssrc });
+                    self.for_session(sft, session, |client, leg| Event::Pli { client, leg, ssrc });
                 }
                 Output::End { session, reason } => {
-                    self.to_session(sft, session, |client, leg| Event::Closed { client, leg, reason });
+                    self.for_session(sft, session, |client, leg| Event::Closed { client, leg, reason });
                     if let Some((client, _)) = self.sfts[sft].sessions.remove(&session) {
                         self.checks.closed(
                             self.clock.now(),
@@ -68,7 +68,12 @@ impl World {
         }
     }
 
-    fn to_session(&mut self, sft: usize, session: anchor_sft::ids::SessionId, event: impl FnOnce(usize, Leg) -> Event) {
+    fn for_session(
+        &mut self,
+        sft: usize,
+        session: anchor_sft::ids::SessionId,
+        event: impl FnOnce(usize, Leg) -> Event,
+    ) {
         let leg = Leg {
             sft,
             boot: self.sfts[sft].boot,
@@ -133,6 +138,10 @@ impl World {
             .expect("what a relay says fits in a frame")
             .split_off(4)
             .to_vec();
+        let unsaid = self.sfts[sft].unsaid.map(|kind| format!("{{\"type\":\"{kind}\""));
+        if unsaid.is_some_and(|kind| json.starts_with(kind.as_bytes())) {
+            return;
+        }
         let json = encoded(json, self.sfts[sft].mischief.as_mut());
         self.put(cable, end, stream, json);
     }
@@ -141,6 +150,7 @@ impl World {
     pub fn put(&mut self, cable: usize, end: usize, stream: StreamId, json: Vec<u8>) {
         let at = self.cables[cable].stream(end, stream);
         let at = at.expect("a stream is opened before it is written to");
+        self.frames += 1;
         if self.cables[cable].write(end, at, json) {
             self.on_the_wire(cable, at, 1 - end);
         }
@@ -283,11 +293,14 @@ impl World {
     pub fn mend(&mut self, one: usize, other: usize) {
         self.net.mend(one, other);
         self.checks.cut(one, other, None);
+        self.checks.unrest(self.clock.now() + IDLE);
     }
 
     /// The process of an SFT ends without a word.
     pub fn stop(&mut self, sft: usize) {
         let now = self.clock.now();
+        // A link's end and the grace.
+        self.checks.unrest(now + IDLE * 2 + IDLE / 2);
         let boot = self.sfts[sft].boot;
         for (session, (client, _)) in &self.sfts[sft].sessions {
             let session = *session;
@@ -326,21 +339,21 @@ impl World {
     /// The newest live link between two SFTs, and which end the first of them is.
     pub fn link(&self, one: usize, other: usize) -> Option<(usize, usize)> {
         let up = |(_, cable): &(usize, &Cable)| cable.is_up() && cable.joins(one, other);
-        let (at, cable) = self.cables.iter().enumerate().filter(up).last()?;
+        let (at, cable) = self.cables.iter().enumerate().rfind(up)?;
         Some((at, usize::from(cable.ends[0].sft != one)))
     }
 
     /// Says something by hand on the conference's stream, as if the SFT had said it.
     pub fn lie(&mut self, from: usize, to: usize, message: &Message) {
+        self.babble(from, to, serde_json::to_vec(message).expect("messages are JSON"));
+    }
+
+    /// Puts any bytes into a frame on the conference's stream.
+    pub fn babble(&mut self, from: usize, to: usize, json: Vec<u8>) {
         let (cable, end) = self.link(from, to).expect("a link is up");
-        let open = |stream: &&crate::cable::Stream| stream.writes == [true; 2] && stream.ids[end] != StreamId::LINK;
-        let stream = self.cables[cable]
-            .streams
-            .iter()
-            .filter(open)
-            .last()
-            .expect("the conference has a stream");
-        let (id, json) = (stream.ids[end], serde_json::to_vec(message).expect("messages are JSON"));
+        let open = |stream: &&Stream| stream.writes == [true; 2] && stream.ids[end] != StreamId::LINK;
+        let stream = self.cables[cable].streams.iter().rfind(open);
+        let id = stream.expect("the conference has a stream").ids[end];
         self.put(cable, end, id, json);
     }
 

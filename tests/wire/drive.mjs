@@ -13,6 +13,8 @@ import {Person} from './person.mjs';
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 const CONFERENCE = 2, CONFERENCE_MLS = 3;
 const ESTABLISH_MS = 40_000;
+// A client misses five PINGs, 25 s, before it connects again.
+const COME_BACK_MS = 125_000;
 const CHROMIUM = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
   '--disable-sync', '--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream', '--allow-loopback-in-peer-connection',
@@ -22,6 +24,7 @@ const CHROMIUM = [
 
 /**
  * options: sfts [a, b] base URLs · people · seconds · federated · mls · video · quality 0 any, 1 low, 2 high · chromium · verbose
+ *          killed 'a' or 'b', the domain whose SFT ends during the call, by kill(domain)
  * Returns {ok, failed: [name of check], errors: [text]}.
  */
 export async function drive(options) {
@@ -30,6 +33,7 @@ export async function drive(options) {
     await call.open();
     await call.begin();
     await call.last();
+    if (options.killed) await call.survive();
     await call.end();
   } catch (error) {
     call.errors.push(String(error?.stack ?? error));
@@ -109,6 +113,35 @@ class Call {
     // This is the length of the call, nothing is waited for.
     await pause(this.options.seconds * 1000);
     for (const person of this.people) person.snapshot = await person.ask('snapshot');
+  }
+
+  /** An SFT dies: its people come back by themselves, and everyone hears everyone again. */
+  async survive() {
+    const back = this.people.filter(person => person.home === this.options.killed);
+    const count = this.people.length;
+    for (const person of this.people) person.received = [];
+    for (const person of back) person.decrypted.audio.clear();
+    this.options.kill(this.options.killed);
+    await until('the killed SFT\'s people connect again', COME_BACK_MS, () => back.every(person => person.connects > 1));
+    await until('all are established again', COME_BACK_MS, () => this.people.every(person => person.established));
+    await until('every roster has everyone again', COME_BACK_MS, () => this.people.every(person => person.roster === count));
+    await until('who came back decrypts everyone', COME_BACK_MS, () => back.every(person => person.decrypted.audio.size === count - 1));
+    const stayed = this.people.filter(person => !back.includes(person));
+    for (const person of stayed) await this.hears(person, count - 1);
+    for (const person of this.people) person.snapshot = await person.ask('snapshot');
+  }
+
+  /** Audio comes in on as many slots as there are others. */
+  async hears(person, others) {
+    const packets = async () => new Map((await person.ask('stats')).flatMap(({inbound}) => inbound)
+      .filter(({kind}) => kind === 'audio').map(({ssrc, packets}) => [ssrc, packets]));
+    const before = await packets();
+    for (const end = Date.now() + COME_BACK_MS; ; await pause(200)) {
+      const now = await packets();
+      const growing = [...now].filter(([ssrc, count]) => count > (before.get(ssrc) ?? 0) + 50).length;
+      if (growing >= others) return;
+      if (Date.now() > end) throw new Error(`not within ${COME_BACK_MS} ms: ${person.name} hears ${others} others, only ${growing}`);
+    }
   }
 
   async end() {

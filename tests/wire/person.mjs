@@ -9,6 +9,7 @@ export class Person {
     this.name = NAMES[number];
     this.userid = `${crypto.randomUUID()}@${home}.wire.test`;
     this.clientid = crypto.randomBytes(8).toString('hex');
+    this.home = home;
     this.sft = sft;
     this.states = [];
     this.connects = 0;
@@ -40,6 +41,9 @@ export class Person {
   tell(what, argument) {
     return this.ask(what, argument).catch(error => { if (!this.ended) this.errors.push(`${what}: ${error}`); });
   }
+
+  /** How many the last roster lists; 0 before the first. */
+  get roster() { return this.received.findLast(message => message.type === 'CONFPART')?.participants.length ?? 0; }
 
   get established() { return this.states.at(-1) === 'MEDIA_ESTAB'; }
 

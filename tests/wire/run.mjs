@@ -15,10 +15,12 @@ const SCENARIOS = [
   {name: 'two clients of two domains', people: 2, seconds: 8, federated: true},
   {name: 'three clients of two domains with video', people: 3, seconds: 8, federated: true, video: true, quality: 2},
   {name: 'two clients of two domains, MLS', people: 2, seconds: 8, federated: true, mls: true},
+  {name: 'the SFT of the called domain is killed', people: 3, seconds: 1, federated: true, killed: 'b'},
+  {name: 'the SFT of the caller is killed', people: 3, seconds: 1, federated: true, killed: 'a'},
 ];
 
 const {values: given} = parseArgs({options: {
-  binary: {type: 'string', default: path.join(ROOT, 'target/debug/anchor-sft')},
+  binary: {type: 'string', default: path.join(ROOT, 'target/release/anchor-sft')},
   chromium: {type: 'string', default: inPath('chromium', 'chromium-browser', 'google-chrome')},
   folder: {type: 'string'},
   only: {type: 'string', default: ''},
@@ -36,7 +38,8 @@ try {
   const {drive} = await import(pathToFileURL(path.join(folder, 'drive.mjs')));
   const sfts = demo?.sfts ?? [given['sft-a'], given['sft-b'] ?? given['sft-a']];
   for (const scenario of SCENARIOS.filter(({name}) => name.includes(given.only))) {
-    const result = await drive({...scenario, sfts, chromium: given.chromium, verbose: given.verbose});
+    if (scenario.killed && !demo) continue;
+    const result = await drive({...scenario, sfts, kill: demo?.kill, chromium: given.chromium, verbose: given.verbose});
     report(scenario.name, result);
   }
 } catch (error) {
@@ -64,7 +67,7 @@ function inPath(...names) {
 /** Two domains with certificates of their own; `ready` fails when the demo ends or takes longer than a minute. */
 function startDemo() {
   const port = 8585 + PORT_OFFSET;
-  const child = spawn(given.binary, ['demo', '--no-restart', '--port-offset', String(PORT_OFFSET)], {stdio: ['ignore', 'pipe', 'pipe']});
+  const child = spawn(given.binary, ['demo', '--port-offset', String(PORT_OFFSET)], {stdio: ['ignore', 'pipe', 'pipe']});
   const said = [];
   const ended = new Promise(resolve => child.once('exit', resolve));
   const ready = new Promise((resolve, reject) => {
@@ -78,5 +81,10 @@ function startDemo() {
   // Where nobody waits for it yet, a failure must not end the program before it is reported.
   ready.catch(() => {});
   const end = async () => { child.kill('SIGTERM'); await ended; };
-  return {ready, end, sfts: [`http://127.0.0.1:${port}`, `http://127.0.0.1:${port + 100}`]};
+  // The demo starts a killed SFT again, and says its new process id.
+  const kill = side => {
+    const pids = [...said.join('').matchAll(new RegExp(`^${side}\\.localhost: pid (\\d+)$`, 'gm'))];
+    process.kill(Number(pids.at(-1)[1]), 'SIGKILL');
+  };
+  return {ready, end, kill, sfts: [`http://127.0.0.1:${port}`, `http://127.0.0.1:${port + 100}`]};
 }

@@ -179,6 +179,23 @@ fn a_member_that_restarts_while_the_anchor_is_away_serves_those_who_come_back() 
 }
 
 #[test]
+fn an_attach_that_is_not_answered_is_asked_again() {
+    let mut world = call(6, &["a0", "b0"], FAIR);
+    world.cut(0, 1);
+    world.run(seconds(9));
+    world.sfts[0].unsaid = Some("attached");
+    world.mend(0, 1);
+    world.run(seconds(20));
+    assert_eq!(world.clients[1].sees(), ["b0"]);
+    assert!(world.link(0, 1).is_some());
+    world.sfts[0].unsaid = None;
+    world.run(seconds(16));
+    assert_one_roster(&world);
+    assert_all_hear(&world);
+    assert_released(&mut world);
+}
+
+#[test]
 fn a_silent_anchor_refuses_newcomers_only() {
     let mut world = domains(5, 2, FAIR);
     world.joined("a0", 0);

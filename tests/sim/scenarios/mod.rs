@@ -1,8 +1,12 @@
 //! The stories.
 
+mod chaos;
 mod failures;
 mod federation;
+mod liars;
+mod mutants;
 mod one_domain;
+mod same_again;
 
 use std::time::Duration;
 

@@ -221,6 +221,24 @@ fn the_sixth_loud_one_is_not_heard_and_the_first_of_the_roster_always_is() {
 }
 
 #[test]
+fn an_ssrc_that_someone_else_has_ends_the_session_and_the_next_one_is_fine() {
+    let mut world = one(11);
+    let clients = [0, 1].map(|at| world.joined(&format!("u{at}"), 0));
+    world.run(seconds(1));
+    let late = world.client("u2", 0);
+    world.join(late);
+    world.run(millis(15));
+    world.clients[late].ssrcs.audio = world.clients[clients[0]].ssrcs.audio;
+    world.run(seconds(3));
+    let ends: Vec<EndReason> = world.clients[late].ends.iter().map(|(_, reason)| *reason).collect();
+    assert_eq!(ends, [EndReason::Conflict]);
+    assert_eq!(world.clients[late].attempt, 2);
+    assert_one_roster(&world);
+    assert_all_hear(&world);
+    assert_released(&mut world);
+}
+
+#[test]
 fn a_client_whose_transport_breaks_is_gone_and_one_that_never_answers_leaves_no_trace() {
     let mut world = one(10);
     let clients = [0, 1].map(|at| world.joined(&format!("u{at}"), 0));
