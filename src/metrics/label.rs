@@ -151,6 +151,27 @@ label! {
 }
 
 label! {
+    /// What bytes that cross a link are.
+    LinkKind = "kind" {
+        /// Datagrams with audio.
+        Audio = "audio",
+        /// Datagrams with video.
+        Video = "video",
+        /// Everything else: messages, QUIC's own, what is sent again, and datagrams that we had no room for.
+        Other = "other",
+    }
+}
+
+impl From<Kind> for LinkKind {
+    fn from(kind: Kind) -> LinkKind {
+        match kind {
+            Kind::Audio => LinkKind::Audio,
+            Kind::Video => LinkKind::Video,
+        }
+    }
+}
+
+label! {
     /// What was dropped on a link.
     LinkClass = "class" {
         /// A datagram that did not fit the path.

@@ -14,7 +14,7 @@ use crate::proto::link::message::{Code, Kind};
 use crate::relay::Rule;
 
 pub use crate::metrics::label::{
-    Direction, Dropped, JoinRefused, KeyframeOutcome, Label, Labels, LinkClass, Peer, SessionState, Worker,
+    Direction, Dropped, JoinRefused, KeyframeOutcome, Label, Labels, LinkClass, LinkKind, Peer, SessionState, Worker,
 };
 
 /// Counters of one name, told apart by labels.
@@ -28,6 +28,12 @@ impl<L: Labels> Counters<L> {
     /// Counts `more` events.
     pub fn add(&self, labels: &L, more: u64) {
         self.family.with_label_values(&labels.values()).inc_by(more);
+    }
+
+    /// How many were counted so far.
+    #[must_use]
+    pub fn counted(&self, labels: &L) -> u64 {
+        self.family.with_label_values(&labels.values()).get()
     }
 }
 
@@ -75,8 +81,8 @@ pub struct Metrics {
     pub link_up: Gauges<Peer>,
     /// `sft_link_rtt_seconds{peer}`.
     pub link_rtt: Gauges<Peer>,
-    /// `sft_link_bytes_total{peer,direction}`: UDP payload.
-    pub link_bytes: Counters<(Peer, Direction)>,
+    /// `sft_link_bytes_total{peer,direction,kind}`: UDP payload.
+    pub link_bytes: Counters<(Peer, Direction, LinkKind)>,
     /// `sft_link_dropped_packets_total{peer,class}`.
     pub link_dropped: Counters<(Peer, LinkClass)>,
     /// `sft_link_fragments_total{peer}`: datagrams that carry a part of a packet.
@@ -125,7 +131,7 @@ impl Metrics {
             dropped: register.counters("sft_dropped_packets_total", "Packets that went nowhere"),
             link_up: register.gauges("sft_link_up", "Live links to a peer"),
             link_rtt: register.gauges("sft_link_rtt_seconds", "Round trip to a peer"),
-            link_bytes: register.counters("sft_link_bytes_total", "UDP payload exchanged with a peer"),
+            link_bytes: register.counters("sft_link_bytes_total", "UDP payload exchanged with a peer; kind other is what media datagrams leave of it"),
             link_dropped: register.counters(
                 "sft_link_dropped_packets_total",
                 "Packets lost on a link by our own doing",
@@ -252,13 +258,14 @@ mod tests {
     fn a_strangers_name_never_becomes_a_label() {
         let metrics = Metrics::new([&domain("b.example")]);
         metrics.link_up.set(&metrics.peer(&domain("b.example")), 1.0);
-        metrics
-            .link_bytes
-            .add(&(metrics.peer(&domain("evil.example")), Direction::In), 40);
+        metrics.link_bytes.add(
+            &(metrics.peer(&domain("evil.example")), Direction::In, LinkKind::Video),
+            40,
+        );
         let text = metrics.render();
         assert!(text.contains("sft_link_up{peer=\"b.example\"} 1"), "{text}");
         assert!(
-            text.contains("sft_link_bytes_total{direction=\"in\",peer=\"other\"} 40"),
+            text.contains("sft_link_bytes_total{direction=\"in\",kind=\"video\",peer=\"other\"} 40"),
             "{text}"
         );
         assert!(!text.contains("evil"), "{text}");

@@ -23,7 +23,7 @@ use crate::ids::{
     ConferenceId, ConferenceKey, Domain, FlowId, LinkId, NodeName, ParticipantId, RequestId, SessionId, Ssrc,
 };
 use crate::proto::client::{Connect, Props, Status};
-use crate::proto::link::message::Code;
+use crate::proto::link::message::{Code, Kind};
 use crate::proto::rtp::Incoming;
 use crate::relay::attach::Upstream;
 use crate::relay::join::Waiting;
@@ -419,6 +419,13 @@ impl Relay {
         }
         self.arm(no);
         result
+    }
+
+    /// What a flow of a peer carries; `None`: it is none that we know.
+    #[must_use]
+    pub fn kind_of(&self, link: LinkId, flow: FlowId) -> Option<Kind> {
+        let route = self.ctx.flows.received.get(&(link, flow))?;
+        Some(route.track.kind())
     }
 
     /// The session whose SETUP answer is expected from this participant, if there is one.
