@@ -41,8 +41,23 @@ async fn a_call_on(address: IpAddr) {
     let call = Call::begin(&pair, manner).await;
     assert_domains(&call);
     call.talk().await;
+    assert_measured(&pair).await;
     every_stream_crosses_the_link_once(&pair, &call).await;
     assert_private(&pair, &call);
+}
+
+/// Both know of everyone's streams, and when whose certificate ends.
+async fn assert_measured(pair: &Pair) {
+    for sft in [&pair.a, &pair.b] {
+        let metrics = settled(sft).await;
+        for kind in ["audio", "video"] {
+            assert_eq!(metrics.sum("sft_streams", &[("kind", kind)]), 4.0, "{kind}");
+        }
+        for domain in ["a.example", "b.example"] {
+            let ends = metrics.sum("sft_certificate_not_after_seconds", &[("peer", domain)]);
+            assert!(ends > 1.8e9, "{domain}: {ends}");
+        }
+    }
 }
 
 /// Logs are at their most talkative here, and still name nobody and open nothing.
@@ -234,6 +249,12 @@ async fn when_the_anchor_dies_the_members_talk_on_and_it_may_come_back() {
     call.together().await;
     heard_across(&call).await;
     call.talk().await;
+    let links = [("peer", "a.example")];
+    assert!(pair.b.logged("a link is gone", &links) >= 1);
+    // Both were tried again every second or so.
+    let silent = [("peer", "a.example"), ("code", "silent")];
+    assert!(pair.b.logged("a link did not come up", &silent) <= 1);
+    assert!(pair.a.logged("a peer was refused", &[("code", "unknown_conference")]) <= 1);
 }
 
 #[tokio::test]

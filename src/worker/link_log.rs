@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::federation::Event;
 use crate::ids::{Domain, LinkId};
 use crate::proto::link::message::Code;
+use crate::relay::Rule;
 use crate::worker::seldom::Seldom;
 
 /// What was told of links so far.
@@ -15,6 +16,7 @@ pub struct LinkLog {
     links: HashMap<LinkId, Known>,
     failures: Seldom<(Domain, Option<Code>)>,
     refusals: Seldom<(Domain, Code)>,
+    violations: Seldom<(Domain, Rule)>,
 }
 
 #[derive(Debug)]
@@ -81,6 +83,18 @@ impl LinkLog {
                 code = code.as_str(),
                 left_out,
                 "a peer was refused"
+            );
+        }
+    }
+
+    /// Tells that a peer did what its domain may not.
+    pub fn violation(&mut self, now: Instant, peer: &Domain, rule: Rule) {
+        if let Some(left_out) = self.violations.say(now, (peer.clone(), rule)) {
+            tracing::warn!(
+                peer = peer.as_str(),
+                rule = rule.as_str(),
+                left_out,
+                "a peer went beyond its authority"
             );
         }
     }

@@ -136,11 +136,7 @@ impl Worker {
             }
             relay::Output::Link(command) => self.links.command(command),
             relay::Output::Violation { peer, rule } => {
-                tracing::warn!(
-                    peer = peer.as_str(),
-                    rule = rule.as_str(),
-                    "a peer went beyond its authority"
-                );
+                self.link_log.violation(now, &peer, rule);
                 self.counters.violation(peer, rule);
             }
             relay::Output::PeerRefused { peer, code } => {
