@@ -4,7 +4,7 @@
 //!
 //! 0. vocabulary: [`ids`], [`units`], [`limits`], [`private`], [`config`]
 //! 1. bytes and values: [`proto`]
-//! 2. cores, told the time: [`session`], [`select`], [`conference`], [`federation`], [`relay`]
+//! 2. cores, told the time: [`session`], [`select`], [`conference`], [`federation`], [`token`], [`relay`]
 //! 3. shell: [`net`], [`worker`], [`api`], [`admin`], [`metrics`], [`log`], [`cert`], [`server`], [`cli`]
 //!
 //! Start at [`relay`] for what an SFT does, at [`server`] for how it is put together.
@@ -27,5 +27,6 @@ pub mod relay;
 pub mod select;
 pub mod server;
 pub mod session;
+pub mod token;
 pub mod units;
 pub mod worker;

@@ -162,6 +162,12 @@ pub const MAX_SELDOM: usize = 512;
 
 /// HTTP connections at a time; held CONFCONNs are among them, and each may hold [`MAX_HTTP_HEADER_BYTES`].
 pub const MAX_HTTP_CONNECTIONS: usize = 4096;
+/// Bytes of a token's user name, and of its credential: clients keep 127, and a credential has 88.
+pub const MAX_TOKEN_BYTES: usize = 127;
+/// Bytes of the secret that tokens are checked with: what the incumbent reads of its file.
+pub const MAX_SECRET_BYTES: usize = 255;
+/// Clients' versions on the blacklist; each is looked at for every CONFCONN.
+pub const MAX_BLACKLIST: usize = 256;
 /// Header fields of an HTTP request; browsers send about 20.
 pub const MAX_HTTP_HEADERS: usize = 64;
 /// Bytes of an HTTP request's header (the smallest that hyper takes is 8 KiB).

@@ -74,7 +74,78 @@ fn a_right_configuration_is_0() {
     let (code, told, _) = folder.run(&["check-config", "x.toml"]);
     assert_eq!((code, told.as_str()), (Some(0), "x.toml: no mistakes\n"));
     let (code, json, _) = folder.run(&["check-config", "--json", "x.toml"]);
-    assert_eq!((code, json.as_str()), (Some(0), "{\"mistakes\":[],\"ok\":true}\n"));
+    assert_eq!(
+        (code, json.as_str()),
+        (Some(0), "{\"mistakes\":[],\"ok\":true,\"warnings\":[]}\n")
+    );
+}
+
+#[test]
+fn peers_without_tokens_are_a_warning_and_no_mistake() {
+    let folder = Folder::new("warnings");
+    for file in ["a.pem", "a.key", "b.pem", "secret"] {
+        fs::write(folder.0.join(file), "x").unwrap();
+    }
+    let check = |auth: &str| {
+        let text = format!(
+            "domain = \"a.localhost\"\nmedia.listen = \"127.0.0.1:10000\"\n\
+             signalling.public_url = \"http://127.0.0.1:8585\"\n{auth}\n\
+             [federation]\ncertificate = \"a.pem\"\nprivate_key = \"a.key\"\n\
+             [[federation.peer]]\ndomain = \"b.localhost\"\ntrust = \"b.pem\"\naddress = \"127.0.0.1:9192\"\n"
+        );
+        fs::write(folder.0.join("x.toml"), text).unwrap();
+        let (code, json, _) = folder.run(&["check-config", "x.toml", "--json"]);
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!((code, &json["ok"]), (Some(0), &true.into()), "{json}");
+        let (code, told, warned) = folder.run(&["check-config", "x.toml"]);
+        assert_eq!((code, told.as_str()), (Some(0), "x.toml: no mistakes\n"));
+        (json["warnings"][0]["key"].clone(), warned)
+    };
+    for open in ["", "signalling.auth = { required = false, secret_file = \"secret\" }"] {
+        let (key, warned) = check(open);
+        assert_eq!(key, "signalling.auth.required", "{open}");
+        assert!(
+            warned.starts_with("x.toml: warning: signalling.auth.required: "),
+            "{warned}"
+        );
+    }
+    let (key, warned) = check("signalling.auth = { required = true, secret_file = \"secret\" }");
+    assert_eq!((key, warned.as_str()), (serde_json::Value::Null, ""));
+}
+
+#[test]
+fn the_incumbents_flags_are_printed_as_a_configuration_that_is_right() {
+    let folder = Folder::new("flags");
+    fs::write(folder.0.join("secret"), "s\n").unwrap();
+    let flags = "sftd --print-config -I 127.0.0.1 -p 18585 -M 127.0.0.1 -r 19090 -O lo -u https://sft.a.example/sfts/sftd-0 \
+                 -b <9.10.14 -a -s secret -w 16 -q -T -l /var/log/sftd -t turn:192.0.2.1:3478 -k 500 -f http://x -x name -c pass";
+    let (code, config, told) = folder.run(&flags.split_whitespace().collect::<Vec<_>>());
+    assert_eq!(code, Some(0), "{told}");
+    let written: toml::Table = config.parse().unwrap();
+    let expected = "listen = \"127.0.0.1:18585\"\npublic_url = \"https://sft.a.example/sfts/sftd-0\"\n\
+                    version_blacklist = [\"<9.10.14\"]\nauth = { required = true, secret_file = \"secret\" }\n";
+    assert_eq!(written["signalling"], toml::Value::Table(expected.parse().unwrap()));
+    assert_eq!(
+        (&written["domain"], &written["node"]),
+        (&"sft.a.example".into(), &"sftd-0".into())
+    );
+    for flag in ["-w", "-T", "-l", "-t", "-k", "-f", "-x", "-c"] {
+        let note = format!("sftd: {flag} is not used any more: ");
+        assert!(told.lines().any(|line| line.starts_with(&note)), "{flag}: {told}");
+    }
+    fs::write(folder.0.join("x.toml"), config).unwrap();
+    let (code, _, mistakes) = folder.run(&["check-config", "x.toml"]);
+    assert_eq!((code, mistakes.as_str()), (Some(0), ""));
+
+    let (code, version, _) = folder.run(&["sftd", "-v"]);
+    assert_eq!(
+        (code, version),
+        (Some(0), format!("anchor-sft {}\n", env!("CARGO_PKG_VERSION")))
+    );
+    let (code, _, told) = folder.run(&["sftd", "-a", "-O", "lo"]);
+    assert_eq!(code, Some(2), "-a without a secret");
+    assert!(told.contains("sftd: signalling.auth.secret_file: is missing"), "{told}");
+    assert_eq!(folder.run(&["sftd", "-Z"]).0, Some(2));
 }
 
 #[test]

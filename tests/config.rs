@@ -83,11 +83,8 @@ fn a_key_whose_part_does_not_exist_is_never_ignored() {
         assert!(mistakes[0].problem.ends_with("not in this version"), "{}", mistakes[0]);
     };
     for (key, value) in [
-        ("signalling.auth.required", "true"),
-        ("signalling.auth.secret_file", "\"x\""),
         ("signalling.tls", "{ certificate = \"a\", private_key = \"b\" }"),
         ("signalling.trusted_proxies", "[\"10.0.0.1\"]"),
-        ("signalling.version_blacklist", "[\"3.0\"]"),
         ("media.workers", "2"),
         ("admin.socket", "\"/run/x\""),
         ("admin.listen", "\"127.0.0.1:8586\""),
@@ -270,6 +267,33 @@ fn urls_origins_and_listen_addresses_are_what_they_should_be() {
         "[\"127.0.0.1:1\", \"[::ffff:127.0.0.1]:1\"]",
     ] {
         assert!(with(&format!("{url}signalling.listen = {listen}")).is_err(), "{listen}");
+    }
+}
+
+#[test]
+fn tokens_need_a_secret_and_blacklists_versions() {
+    let with = |text: &str| checked(&format!("{NEEDED}{text}"));
+    for (text, expected) in [
+        ("", None),
+        ("signalling.auth = { required = false, secret_file = \"x\" }", None),
+        (
+            "signalling.auth = { required = true, secret_file = \"x\" }",
+            Some("/etc/anchor-sft/x"),
+        ),
+    ] {
+        let signalling = with(text).expect(text).signalling;
+        assert_eq!(signalling.token_secret, expected.map(PathBuf::from), "{text}");
+    }
+    let listed = with("signalling.version_blacklist = [\"9.10.14\", \"<9.0.0\"]").unwrap();
+    assert!(listed.signalling.version_blacklist.has("8.9.9") && !listed.signalling.version_blacklist.has("9.0.0"));
+    for (text, key) in [
+        ("signalling.auth.required = true", "signalling.auth.secret_file"),
+        (
+            "signalling.version_blacklist = [\"3.0\"]",
+            "signalling.version_blacklist",
+        ),
+    ] {
+        assert_eq!(mistaken_keys(&format!("{NEEDED}{text}")), [key]);
     }
 }
 

@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("session", &["bwe", "ids", "limits", "private", "proto", "units"]),
     ("select", &["ids", "limits", "private", "proto", "units"]),
     ("federation", &["ids", "limits", "private", "proto", "units"]),
+    ("token", &["limits", "private", "units"]),
     ("conference", &["ids", "limits", "private", "proto", "select", "units"]),
     (
         "relay",
@@ -29,6 +30,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "private",
             "proto",
             "select",
+            "token",
             "units",
         ],
     ),
@@ -64,13 +66,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "relay",
             "select",
             "session",
+            "token",
             "units",
         ],
     ),
     (
         "api",
         &[
-            "admin", "config", "ids", "limits", "metrics", "net", "private", "proto", "relay", "units", "worker",
+            "admin", "config", "ids", "limits", "metrics", "net", "private", "proto", "relay", "token", "units",
+            "worker",
         ],
     ),
     (
@@ -89,6 +93,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "proto",
             "relay",
             "session",
+            "token",
             "units",
             "worker",
         ],
@@ -111,7 +116,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that are told the time and say what to do. What they must not know:
-const CORES: &[&str] = &["proto", "bwe", "session", "select", "federation", "conference", "relay"];
+const CORES: &[&str] = &[
+    "proto",
+    "bwe",
+    "session",
+    "select",
+    "federation",
+    "token",
+    "conference",
+    "relay",
+];
 const NOT_IN_CORES: &[&str] = &[
     "tokio::",
     "std::fs",

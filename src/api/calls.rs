@@ -3,6 +3,7 @@
 //! Refusals are CONFCONN messages with HTTP status 200 (`problem` says why). No request waits longer than the worker's answer may take.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -10,9 +11,14 @@ use crate::api::Api;
 use crate::api::problem::Problem;
 use crate::ids::{ConferenceId, ParticipantId};
 use crate::metrics::JoinRefused;
+use crate::net::clock;
 use crate::proto::client::{self, Body, Connect, Message, Status};
 use crate::proto::sdp;
+use crate::token::Standing;
 use crate::worker::{Answer, Command, Join, Offered, Unavailable, Verdict};
+
+/// How often the worker is asked for a client that has to wait for others: twice a second, as those come back within seconds.
+const ASKS: u32 = 10;
 
 /// A posted message.
 #[derive(Clone, Copy, Debug)]
@@ -59,35 +65,72 @@ pub async fn post(api: &Api, source: IpAddr, post: Post<'_>) -> Result<String, P
 }
 
 async fn join(api: &Api, caller: Caller, connect: Connect) -> (Status, String) {
-    let (reply, verdict) = oneshot::channel();
-    let join = Join {
-        conference: caller.conference,
-        participant: caller.participant.clone(),
-        connect,
-        authenticated: false,
-        source: caller.source,
-        reply,
+    let told = |status, reason| (status, client::status(&caller.sessid, status, Some(reason)));
+    let standing = match api.terms.standing(clock::wall(), &connect) {
+        Ok(standing) => standing,
+        Err(unwelcome) => return told(unwelcome.status(), count(api, unwelcome.into())),
     };
-    let refused = |status, reason| (status, client::status(&caller.sessid, status, Some(reason)));
-    let unable = |why: JoinRefused| {
-        count(api, why);
-        refused(Status::AuthLimit, why.as_str())
+    let mut last = None;
+    let asking = async {
+        while let Some(pause) = ask(api, &caller, (&connect, &standing), &mut last).await {
+            tokio::time::sleep(pause).await;
+        }
     };
-    if let Err(unavailable) = api.worker.post(Command::Join(Box::new(join))) {
-        return unable(why(unavailable));
-    }
-    match tokio::time::timeout(api.patience, verdict).await {
-        Ok(Ok(Verdict::Offer(offered))) => (Status::Ok, offer(api, &caller.sessid, &caller.participant, &offered)),
-        Ok(Ok(Verdict::Refused { status, reason })) => refused(status, reason),
-        Ok(Err(_)) => unable(why(Unavailable::Gone)),
-        Err(_) => unable(JoinRefused::Timeout),
+    // Whoever is still asking by then gets the last verdict.
+    let _ = tokio::time::timeout(api.patience, asking).await;
+    match last.unwrap_or_else(|| unable(api, JoinRefused::Timeout)) {
+        Verdict::Offer(offered) => (Status::Ok, offer(api, &caller.sessid, &caller.participant, &offered)),
+        Verdict::Refused { status, reason } => told(status, reason),
     }
 }
 
-/// Counts a refusal of our own: the worker did not come to say one, and to count it.
-fn count(api: &Api, why: JoinRefused) {
+/// Asks the worker once; gives the pause before it makes sense to ask again, if it does.
+///
+/// That is where a client comes back to a call that we do not know and that it may not start: after a restart it may only have been
+/// faster than those who may.
+async fn ask(
+    api: &Api,
+    caller: &Caller,
+    (connect, standing): (&Connect, &Standing),
+    last: &mut Option<Verdict>,
+) -> Option<Duration> {
+    let (reply, verdict) = oneshot::channel();
+    let join = Join {
+        conference: caller.conference.clone(),
+        participant: caller.participant.clone(),
+        connect: connect.clone(),
+        standing: standing.clone(),
+        source: caller.source,
+        reply,
+    };
+    let verdict = match api.worker.post(Command::Join(Box::new(join))) {
+        Ok(()) => verdict.await.unwrap_or_else(|_| unable(api, why(Unavailable::Gone))),
+        Err(unavailable) => unable(api, why(unavailable)),
+    };
+    let cannot_start = matches!(
+        verdict,
+        Verdict::Refused {
+            status: Status::AuthCannotStart,
+            ..
+        }
+    );
+    *last = Some(verdict);
+    (cannot_start && connect.update).then_some(api.patience / ASKS)
+}
+
+/// A refusal of our own: the worker did not come to say one, and to count it.
+fn unable(api: &Api, why: JoinRefused) -> Verdict {
+    Verdict::Refused {
+        status: Status::AuthLimit,
+        reason: count(api, why),
+    }
+}
+
+/// Counts and logs a refusal; gives the word for it.
+fn count(api: &Api, why: JoinRefused) -> &'static str {
     api.metrics.join_refused.add(&why, 1);
     tracing::info!(reason = why.as_str(), "a client is refused");
+    why.as_str()
 }
 
 fn why(unavailable: Unavailable) -> JoinRefused {

@@ -1,7 +1,8 @@
 //! HTTP for clients and proxies: signalling, health, and the demo page.
 //!
 //! Knows nothing of sessions and media: a CONFCONN becomes a [`crate::worker::Command`] and its verdict an answer. `calls` translates
-//! Wire's messages, [`mod@route`] the paths, [`problem`] the errors; [`listen`] bounds what connections may cost.
+//! Wire's messages, [`terms`] says who is let in, [`mod@route`] reads the paths, [`problem`] tells the errors; [`listen`] bounds what
+//! connections may cost.
 
 mod calls;
 pub mod held;
@@ -10,6 +11,7 @@ pub mod origins;
 mod page;
 pub mod problem;
 pub mod route;
+pub mod terms;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use crate::admin::Ready;
 use crate::api::held::Held;
 use crate::api::problem::Problem;
 use crate::api::route::{Route, route};
+use crate::api::terms::Terms;
 use crate::config::Origins;
 use crate::limits::{ATTACH_TIMEOUT, MAX_BODY_BYTES};
 use crate::metrics::Metrics;
@@ -48,6 +51,8 @@ pub struct Api {
     pub origins: Origins,
     /// Where refusals are counted.
     pub metrics: Arc<Metrics>,
+    /// Which clients are let in.
+    pub terms: Terms,
     /// Whether the process takes calls.
     pub ready: Ready,
     /// How long a client's message waits for the worker; [`PATIENCE`] but in tests.

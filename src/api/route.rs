@@ -62,6 +62,8 @@ mod tests {
             ("/sft/abc", Route::Conference("abc")),
             ("//sft/abc/", Route::Conference("abc")),
             ("/sfts/sft-0/sft/abc", Route::Conference("abc")),
+            ("/sfts/0-a-9/sft/abc", Route::Conference("abc")),
+            ("/sfts/sft/sft/abc", Route::Conference("abc")),
             ("/sfts/sft-0/sft/url", Route::Url),
             ("/sft/url", Route::Url),
             ("/sft/status", Route::Status),

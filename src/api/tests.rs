@@ -7,7 +7,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::*;
+use crate::config::Blacklist;
 use crate::proto::client::Status;
+use crate::token::{Bearer, Secret, Standing};
 use crate::worker::{Command, Offered, Verdict};
 
 const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -16,6 +18,10 @@ const CONFCONN: &str =
 
 /// An API whose worker gives one verdict after another.
 fn api(verdicts: Vec<Verdict>) -> Arc<Api> {
+    Arc::new(api_with(Terms::default(), verdicts))
+}
+
+fn api_with(terms: Terms, verdicts: Vec<Verdict>) -> Api {
     let (worker, mut commands) = Mailbox::new();
     tokio::spawn(async move {
         for verdict in verdicts {
@@ -27,16 +33,17 @@ fn api(verdicts: Vec<Verdict>) -> Arc<Api> {
     });
     let ready = Ready::default();
     ready.yes();
-    Arc::new(Api {
+    Api {
         worker,
         public_url: "https://sft.a.example".to_owned(),
         metrics: Arc::new(Metrics::new([])),
         origins: Origins::Any,
+        terms,
         ready,
         patience: PATIENCE,
         held: Held::new(Duration::ZERO, 1),
         demo: true,
-    })
+    }
 }
 
 async fn ask(api: &Api, method: Method, path: &str, body: impl Into<Body>) -> (StatusCode, String) {
@@ -95,6 +102,7 @@ async fn no_request_waits_for_ever() {
         public_url: String::new(),
         metrics: Arc::new(Metrics::new([])),
         origins: Origins::Any,
+        terms: Terms::default(),
         ready: Ready::default(),
         patience: Duration::from_millis(1),
         held: Held::new(Duration::ZERO, 1),
@@ -213,4 +221,127 @@ async fn connections_have_bounds_and_end_with_the_process() {
     serving.await.unwrap();
     assert!(TcpStream::connect(address).await.is_err());
     drop(idle);
+}
+
+const SECRET: &[u8] = b"correct-horse-0\n";
+const STARTS: [&str; 2] = [
+    "d=4000000000.v=1.k=0.s=1.r=alice0",
+    "3NiFBGSu/9LXgkmP4EyxZJROLvoFKEMPGfzPFap/NpQ+CPpqselsiRXwmUfHbIw+tNzBMZFHU5JGi1r96+u7IQ==",
+];
+const JOINS: [&str; 2] = [
+    "d=4000000000.v=1.k=0.s=0.r=bob1",
+    "9Q8wFPQpLUyDrR+hMolsLsgkoFnUxYxv02zueeKsyY9lW0nbcKiy70UCDg7AxIN0ea1Z1EBy44BDHvK2CgNbyg==",
+];
+const EXPIRED: [&str; 2] = [
+    "d=1600000000.v=1.k=0.s=1.r=alice0",
+    "9TW3K0geNU5XG4Ue+X4lCWZJ4rHTe7DfXIsHbQyf71nnQLOCctSUB1aVLj8h8aTSbnHgDeJP5WNB/1WSPej3iQ==",
+];
+
+/// What a CONFCONN gets where tokens are required: the status, the reason, and as whom it reached the worker.
+async fn shown(token: Option<[&str; 2]>, version: &str, update: bool) -> (u64, String, Option<Standing>) {
+    let (worker, mut commands) = Mailbox::new();
+    let blacklist = Blacklist::parse(&["<9.10.14".to_owned()]).unwrap();
+    let secret = Some(Secret::parse(SECRET).unwrap());
+    let mut api = api_with(Terms { blacklist, secret }, Vec::new());
+    api.worker = worker;
+    let reached = tokio::spawn(async move {
+        let Some(Command::Join(join)) = commands.recv().await else {
+            return None;
+        };
+        let status = Status::AuthLimit;
+        join.reply
+            .send(Verdict::Refused {
+                status,
+                reason: "reached",
+            })
+            .unwrap();
+        Some(join.standing)
+    });
+    let mut message: serde_json::Value = serde_json::from_str(CONFCONN).unwrap();
+    message["toolver"] = version.into();
+    message["update"] = update.into();
+    if let Some([username, credential]) = token {
+        message["username"] = username.into();
+        message["credential"] = credential.into();
+    }
+    let (status, body) = ask(&api, Method::POST, "/sft/c0ffee", message.to_string()).await;
+    assert_eq!(status, StatusCode::OK);
+    drop(api);
+    let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let reason = answer["reason"].as_str().unwrap_or_default().to_owned();
+    (answer["status"].as_u64().unwrap(), reason, reached.await.unwrap())
+}
+
+#[tokio::test]
+async fn every_confconn_shows_a_token_where_tokens_are_required() {
+    let [username, credential] = STARTS;
+    for update in [false, true] {
+        for (token, status, reason) in [
+            (None, 2, "token_missing"),
+            (Some([username, ""]), 2, "token_missing"),
+            (Some(["nonsense", credential]), 2, "token_malformed"),
+            (Some([username, "nonsense!"]), 2, "token_malformed"),
+            (Some([username, JOINS[1]]), 2, "token_invalid"),
+            (Some([JOINS[0], credential]), 2, "token_invalid"),
+            (Some(EXPIRED), 3, "token_expired"),
+        ] {
+            let shown = shown(token, "10.5.8", update).await;
+            assert_eq!(shown, (status, reason.to_owned(), None), "{token:?}");
+        }
+        for (token, standing) in [
+            (STARTS, Standing::Starts(Bearer::new("alice0"))),
+            (JOINS, Standing::Joins(Bearer::new("bob1"))),
+        ] {
+            let shown = shown(Some(token), "10.5.8", update).await;
+            assert_eq!(shown, (4, "reached".to_owned(), Some(standing)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn versions_on_the_blacklist_are_told_to_update() {
+    for (version, status) in [("9.10.13", 1), ("9.10.14", 4), ("0.0.1", 4), ("", 4)] {
+        let (got, reason, standing) = shown(Some(STARTS), version, false).await;
+        assert_eq!(got, status, "{version}");
+        assert_eq!(
+            (reason == "version_blacklisted", standing.is_none()),
+            (status == 1, status == 1)
+        );
+    }
+    assert_eq!(
+        shown(None, "9.10.13", true).await.0,
+        1,
+        "to update helps, a token does not"
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_may_only_join_waits_for_others_to_come_back_after_a_restart() {
+    let cannot = || Verdict::Refused {
+        status: Status::AuthCannotStart,
+        reason: "cannot_start",
+    };
+    let offered = || {
+        Verdict::Offer(Offered {
+            sdp: "v=0\r\n".to_owned(),
+            update: true,
+            tuple: None,
+        })
+    };
+    let returns = CONFCONN.replace(r#""resp":false"#, r#""resp":false,"update":true"#);
+    for (verdicts, body, patience_ms, expected) in [
+        (
+            vec![cannot(), cannot(), offered()],
+            returns.as_str(),
+            2000,
+            r#""type":"UPDATE""#,
+        ),
+        (vec![cannot(), offered()], CONFCONN, 2000, r#""status":5"#),
+        (vec![cannot(); 100], &returns, 50, r#""status":5"#),
+    ] {
+        let mut api = api_with(Terms::default(), verdicts);
+        api.patience = Duration::from_millis(patience_ms);
+        let (_, answer) = ask(&api, Method::POST, "/sft/c0ffee", body.to_owned()).await;
+        assert!(answer.contains(expected), "{answer}");
+    }
 }

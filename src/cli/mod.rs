@@ -1,13 +1,14 @@
-//! The command line: `run`, `check-config`, `demo`, `cert`, `version`.
+//! The command line: `run`, `check-config`, `demo`, `cert`, `sftd`, `version`.
 //!
 //! Exit codes: 0 it worked, 1 it failed while doing it, 2 it was asked wrongly (arguments or configuration).
 
 mod cert;
 mod demo;
 mod run;
+mod sftd;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -56,6 +57,9 @@ enum Command {
     /// Make and show certificates for links between domains
     #[command(subcommand)]
     Cert(cert::Command),
+    /// Run with the incumbent's flags instead of a configuration file
+    #[command(args_override_self = true)]
+    Sftd(Box<sftd::Flags>),
     /// Print the version
     Version {
         /// Print one JSON object
@@ -66,7 +70,7 @@ enum Command {
 
 /// Does what the arguments ask for. Results go to standard output, complaints to standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let arguments = match Arguments::try_parse_from(as_named(arguments)) {
         Ok(arguments) => arguments,
         Err(error) => {
             // Asking for help is no error; clap knows the difference. A closed output leaves nothing to tell.
@@ -84,12 +88,23 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// A program that is called `sftd`, as by a link in its image, is told nothing but the incumbent's flags.
+fn as_named(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    let program = arguments.first().map(Path::new).and_then(Path::file_name);
+    if program.is_some_and(|name| name == "sftd") {
+        arguments.insert(1, "sftd".into());
+    }
+    arguments
+}
+
 fn obey(command: Command) -> anyhow::Result<Ending> {
     match command {
         Command::Run { config, end_with_stdin } => run::run(&config, end_with_stdin),
         Command::CheckConfig { file, json } => Ok(run::check(&file, json)),
         Command::Demo(options) => demo::run(&options),
         Command::Cert(command) => cert::run(command),
+        Command::Sftd(flags) => sftd::run(&flags),
         Command::Version { json } => {
             println!("{}", version(json));
             Ok(Ending::Ok)
@@ -130,6 +145,27 @@ mod tests {
         assert_eq!(code(&["run", "--config", "x.toml"]), Ok(()));
         assert_eq!(code(&["check-config", "x.toml", "--json"]), Ok(()));
         assert_eq!(code(&["demo", "--dir", "x", "--keep"]), Ok(()));
+    }
+
+    #[test]
+    fn a_program_called_sftd_takes_the_incumbents_flags() {
+        let named = |arguments: &[&str]| as_named(arguments.iter().map(OsString::from)).len();
+        for (arguments, length) in [
+            (&["sftd", "-a"][..], 3),
+            (&["/usr/bin/sftd"], 2),
+            (&["/usr/bin/anchor-sft", "sftd"], 2),
+            (&["anchor-sft"], 1),
+            (&[], 0),
+        ] {
+            assert_eq!(named(arguments), length, "{arguments:?}");
+        }
+        let parsed = Arguments::try_parse_from(as_named(
+            ["/usr/bin/sftd", "-I", "127.0.0.1", "-aq"].map(OsString::from),
+        ));
+        assert!(matches!(
+            parsed.map(|arguments| arguments.command),
+            Ok(Command::Sftd(_))
+        ));
     }
 
     #[test]

@@ -6,19 +6,23 @@ use std::path::Path;
 use tokio::sync::oneshot;
 
 use super::Ending;
-use crate::config::{self, Mistake};
+use crate::config::{self, Config, Mistake};
 use crate::log;
 use crate::server;
 
 /// Runs until the process is told to end.
 pub fn run(file: &Path, end_with_stdin: bool) -> anyhow::Result<Ending> {
-    let config = match config::load(file) {
-        Ok(config) => config,
+    match config::load(file) {
+        Ok(config) => start(config, end_with_stdin),
         Err(mistakes) => {
             tell(&mistakes);
-            return Ok(Ending::Mistaken);
+            Ok(Ending::Mistaken)
         }
-    };
+    }
+}
+
+/// As [`run`], with a configuration that was read.
+pub fn start(config: Config, end_with_stdin: bool) -> anyhow::Result<Ending> {
     log::start(config.log);
     let runtime = tokio::runtime::Runtime::new()?;
     let told_to_end = async {
@@ -46,11 +50,17 @@ async fn stdin_ended() {
 
 /// Tells all mistakes, or that there are none.
 pub fn check(file: &Path, json: bool) -> Ending {
-    let mistakes = config::load(file).err().unwrap_or_default();
+    let (warnings, mistakes) = match config::load(file) {
+        Ok(config) => (config.warnings(), Vec::new()),
+        Err(mistakes) => (Vec::new(), mistakes),
+    };
+    for warning in warnings.iter().filter(|_| !json) {
+        eprintln!("{}: {warning}", file.display());
+    }
     if json {
         println!(
             "{}",
-            serde_json::json!({ "ok": mistakes.is_empty(), "mistakes": mistakes })
+            serde_json::json!({ "ok": mistakes.is_empty(), "mistakes": mistakes, "warnings": warnings })
         );
     } else if mistakes.is_empty() {
         println!("{}: no mistakes", file.display());
@@ -64,7 +74,8 @@ pub fn check(file: &Path, json: bool) -> Ending {
     }
 }
 
-fn tell(mistakes: &[Mistake]) {
+/// Tells mistakes, a line each.
+pub fn tell(mistakes: &[Mistake]) {
     for mistake in mistakes {
         eprintln!("{mistake}");
     }

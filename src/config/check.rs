@@ -8,8 +8,8 @@ use crate::config::file::{self, Advertise, Exchange, FileConfig, OneOrMany};
 use crate::config::mistake::Mistake;
 use crate::config::peers;
 use crate::config::{
-    Advertised, Config, FEDERATION_LISTEN, Federation, Limits, Log, MEDIA_LISTEN, METRICS_LISTEN, Media, Metrics, NODE,
-    Origins, SIGNALLING_LISTEN, STATE_DIR, Signalling,
+    Advertised, Blacklist, Config, FEDERATION_LISTEN, Federation, Limits, Log, MEDIA_LISTEN, METRICS_LISTEN, Media,
+    Metrics, NODE, Origins, SIGNALLING_LISTEN, STATE_DIR, Signalling,
 };
 use crate::ids::{Domain, NodeName};
 
@@ -162,15 +162,40 @@ impl Reader<'_> {
         let allow_origins = self.origins(written.allow_origins.as_deref().unwrap_or_default());
         let is_written = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
         self.not_yet("signalling.trusted_proxies", is_written(&written.trusted_proxies));
-        self.not_yet("signalling.version_blacklist", is_written(&written.version_blacklist));
         self.not_yet("signalling.tls", written.tls.is_some());
-        self.not_yet("signalling.auth.required", written.auth.required == Some(true));
-        self.not_yet("signalling.auth.secret_file", written.auth.secret_file.is_some());
+        let version_blacklist = self.blacklist(written.version_blacklist.as_deref().unwrap_or_default());
+        let token_secret = self.token_secret(&written.auth);
         Some(Signalling {
             listen,
             public_url: public_url?,
             allow_origins,
+            version_blacklist,
+            token_secret,
         })
+    }
+
+    fn blacklist(&mut self, texts: &[String]) -> Blacklist {
+        Blacklist::parse(texts).unwrap_or_else(|error| {
+            let fix = "write \"1.2.3\" for one version, \"<1.2.3\" for all before it";
+            self.mistake("signalling.version_blacklist", error.to_string(), fix);
+            Blacklist::default()
+        })
+    }
+
+    /// The secret's file, if tokens are required; a file alone does nothing.
+    fn token_secret(&mut self, written: &file::AuthSection) -> Option<PathBuf> {
+        if written.required != Some(true) {
+            return None;
+        }
+        if written.secret_file.is_none() {
+            let fix = "name the file with the secret that the backend makes tokens with";
+            self.mistake(
+                "signalling.auth.secret_file",
+                "is missing, but tokens are required",
+                fix,
+            );
+        }
+        written.secret_file.as_deref().map(|file| self.path(file))
     }
 
     fn public_url(&mut self, text: Option<&str>) -> Option<String> {

@@ -18,26 +18,28 @@ use crate::config::{Config, Trust};
 /// All mistakes that can be found without starting.
 pub fn load(path: &Path) -> Result<Config, Vec<Mistake>> {
     let name = path.display().to_string();
-    let mut mistakes = Vec::new();
-    let mut table = read_table(path).unwrap_or_else(|mistake| {
-        mistakes.push(mistake);
-        Table::new()
-    });
-    if !mistakes.is_empty() {
-        return Err(mistakes);
-    }
-    environment::overlay(&mut table, std::env::vars_os().filter_map(text_pair), &mut mistakes);
-    let written = file::read(&name, &table, &mut mistakes);
+    let table = read_table(path).map_err(|mistake| vec![mistake])?;
     let folder = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-    let more = more_peers(&written, &name, &folder, &mut mistakes);
+    load_table(&name, table, &folder)
+}
+
+/// As [`load`], with what a file called `name` in `folder` would say.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_table(name: &str, mut table: Table, folder: &Path) -> Result<Config, Vec<Mistake>> {
+    let mut mistakes = Vec::new();
+    environment::overlay(&mut table, std::env::vars_os().filter_map(text_pair), &mut mistakes);
+    let written = file::read(name, &table, &mut mistakes);
+    let more = more_peers(&written, name, folder, &mut mistakes);
     let ground = Ground {
-        file: &name,
-        folder: &folder,
+        file: name,
+        folder,
         is_local,
     };
     let config = check_with(&written, &more, &ground, &mut mistakes);
     if let Some(config) = &config {
-        missing_files(config, &name, &mut mistakes);
+        missing_files(config, name, &mut mistakes);
     }
     config.filter(|_| mistakes.is_empty()).ok_or(mistakes)
 }
@@ -115,6 +117,9 @@ fn is_local(ip: IpAddr) -> bool {
 }
 
 fn missing_files(config: &Config, file: &str, mistakes: &mut Vec<Mistake>) {
+    if let Some(secret) = &config.signalling.token_secret {
+        missing_secret(secret, file, mistakes);
+    }
     let Some(federation) = &config.federation else { return };
     let own = [
         ("federation.certificate", &federation.certificate),
@@ -135,4 +140,19 @@ fn missing_files(config: &Config, file: &str, mistakes: &mut Vec<Mistake>) {
             ));
         }
     }
+}
+
+/// A secret of nothing would let everybody make tokens.
+fn missing_secret(path: &Path, file: &str, mistakes: &mut Vec<Mistake>) {
+    let problem = match fs::read(path) {
+        Ok(text) if !text.trim_ascii().is_empty() => return,
+        Ok(_) => "is empty".to_owned(),
+        Err(error) => format!("cannot be read: {error}"),
+    };
+    mistakes.push(Mistake::new(
+        file,
+        "signalling.auth.secret_file",
+        format!("{} {problem}", path.display()),
+        "name a file that this user may read, with the secret as its first word",
+    ));
 }

@@ -4,6 +4,7 @@
 //! machine knows: the file's text, the environment, which addresses are ours, whether the files that it names can be read.
 //! `config/anchor-sft.toml` documents every key. A key whose part of the program does not exist yet is a mistake, never ignored.
 
+mod blacklist;
 mod check;
 pub mod environment;
 pub mod file;
@@ -11,6 +12,7 @@ mod load;
 mod mistake;
 mod peers;
 pub mod quantity;
+mod warning;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -18,10 +20,12 @@ use std::path::PathBuf;
 use crate::ids::{Domain, NodeName};
 use crate::limits::{MAX_HALF_OPEN, MAX_HALF_OPEN_PER_CONFERENCE, MAX_HALF_OPEN_PER_SOURCE};
 
+pub use crate::config::blacklist::{BadBlacklist, Blacklist};
 pub use crate::config::check::{Ground, check};
 pub use crate::config::file::{LogFormat, LogLevel};
-pub use crate::config::load::load;
+pub use crate::config::load::{load, load_table};
 pub use crate::config::mistake::Mistake;
+pub use crate::config::warning::Warning;
 
 /// Where clients' signalling is listened for unless the file says otherwise (the incumbent's port).
 pub const SIGNALLING_LISTEN: &[&str] = &["127.0.0.1:8585"];
@@ -70,6 +74,10 @@ pub struct Signalling {
     pub public_url: String,
     /// Which web pages may post here.
     pub allow_origins: Origins,
+    /// Which clients have to update.
+    pub version_blacklist: Blacklist,
+    /// File with the secret that tokens are checked with; `None`: nobody needs a token.
+    pub token_secret: Option<PathBuf>,
 }
 
 /// Web pages (by their `Origin`) that may use an answer.

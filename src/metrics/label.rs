@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::ids::Domain;
 use crate::proto::link::message::{Code, Kind};
 use crate::relay::{Refusal, Rule, Unforwarded};
+use crate::token::BadToken;
 
 /// A label with a closed set of values.
 pub trait Label {
@@ -198,6 +199,10 @@ label! {
 pub enum JoinRefused {
     /// Our rules or the anchor's say no.
     Relay(Refusal),
+    /// The client's version is on the blacklist.
+    Blacklisted,
+    /// The client's token is of no use.
+    Token(BadToken),
     /// Too many sessions are being set up in all.
     HalfOpen,
     /// Too many sessions are being set up from one network.
@@ -218,6 +223,11 @@ impl JoinRefused {
     pub const fn as_str(self) -> &'static str {
         match self {
             JoinRefused::Relay(refusal) => refusal.as_str(),
+            JoinRefused::Blacklisted => "version_blacklisted",
+            JoinRefused::Token(BadToken::Missing) => "token_missing",
+            JoinRefused::Token(BadToken::Malformed) => "token_malformed",
+            JoinRefused::Token(BadToken::Forged) => "token_invalid",
+            JoinRefused::Token(BadToken::Expired) => "token_expired",
             JoinRefused::HalfOpen => "half_open",
             JoinRefused::HalfOpenSource => "half_open_source",
             JoinRefused::HalfOpenConference => "half_open_conference",

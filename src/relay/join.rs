@@ -13,6 +13,7 @@ use crate::proto::client::{Connect, Status};
 use crate::proto::link::message::Code;
 use crate::relay::sessions::{Session, Stage};
 use crate::relay::{Offer, Output, Refusal, Relay, SlotSsrcs, Timer};
+use crate::token::Standing;
 
 /// A CONFCONN that is not answered yet.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ pub(super) struct Waiting {
     pub(super) request: RequestId,
     pub(super) participant: ParticipantId,
     pub(super) connect: Connect,
-    pub(super) authenticated: bool,
+    pub(super) standing: Standing,
     pub(super) since: Instant,
 }
 
@@ -40,6 +41,7 @@ impl Refusal {
     pub fn status(self) -> Status {
         match self {
             Refusal::Limit | Refusal::Draining | Refusal::Anchor(Code::Limit) => Status::AuthLimit,
+            Refusal::CannotStart => Status::AuthCannotStart,
             _ => Status::AuthInvalid,
         }
     }
@@ -53,6 +55,8 @@ impl Refusal {
             Refusal::BadCapability => "bad_capability",
             Refusal::Unlisted => "unlisted",
             Refusal::Conflict => "conflict",
+            Refusal::OtherBearer => "other_bearer",
+            Refusal::CannotStart => "cannot_start",
             Refusal::Limit => "limit",
             Refusal::Draining => "draining",
             Refusal::Anchor(code) => code.as_str(),
@@ -148,6 +152,10 @@ impl Relay {
         if self.conferences.len() >= MAX_CONFERENCES {
             return Err(Refusal::Limit);
         }
+        // A conference anchored elsewhere is not started here: its anchor has to know it.
+        if key.anchor == self.config.domain && !waiting.standing.may_start() {
+            return Err(Refusal::CannotStart);
+        }
         Ok(self.make(key, waiting.connect.update))
     }
 
@@ -199,7 +207,8 @@ impl Relay {
         }
     }
 
-    /// The anchor said nothing in time. A client that comes back to a call is let in: the call may go on while the anchor restarts.
+    /// The anchor said nothing in time. A client that comes back to a call is let in: the call may go on while the anchor restarts. One that
+    /// may only join is not: without the anchor's word nobody knows that there is something to join.
     pub(super) fn waiting_timeout(&mut self, now: Instant, no: ConferenceNo) {
         self.touched.insert(no);
         let waiting = self.waiting.remove(&no).unwrap_or_default();
@@ -208,7 +217,7 @@ impl Relay {
             self.waiting.insert(no, later);
         }
         for waiting in due {
-            if waiting.connect.update {
+            if waiting.connect.update && waiting.standing.may_start() {
                 self.offer(no, waiting);
             } else {
                 self.refuse(waiting.request, Refusal::AnchorSilent);
@@ -228,6 +237,9 @@ impl Relay {
         let Some(conference) = self.conferences.get(&no) else {
             return self.refuse(waiting.request, Refusal::Limit);
         };
+        if self.is_of_other_bearer(no, &waiting) {
+            return self.refuse(waiting.request, Refusal::OtherBearer);
+        }
         let key = conference.key().clone();
         let connect = &waiting.connect;
         let audio = if connect.selective_audio { AUDIO_SLOTS } else { 0 };
@@ -260,9 +272,19 @@ impl Relay {
             tuple,
         };
         let stage = Stage::Offered { slots };
-        let entry = Session::new(no, waiting.participant, waiting.authenticated, video_id, stage);
+        let entry = Session::new(no, waiting.participant, waiting.standing, video_id, stage);
         self.sessions.insert(session, entry);
         self.outputs.push_back(Output::Offer(Box::new(offer)));
+    }
+
+    /// Whether the participant has a session that another bearer's token opened. Ids are in every roster, so that anyone there could
+    /// otherwise take over anyone's session.
+    fn is_of_other_bearer(&self, no: ConferenceNo, waiting: &Waiting) -> bool {
+        let asking = waiting.standing.bearer();
+        self.sessions
+            .values()
+            .filter(|session| session.is_of(no, &waiting.participant))
+            .any(|session| session.bearer() != asking)
     }
 
     /// A participant's video id: the one it has, or one that nobody has.

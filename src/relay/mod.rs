@@ -29,6 +29,7 @@ use crate::relay::attach::Upstream;
 use crate::relay::join::Waiting;
 use crate::relay::links::{Link, Peer};
 use crate::relay::sessions::Session;
+use crate::token::Standing;
 use crate::units::Epoch;
 
 pub use crate::conference::forward::{Forwards, ToLink, ToSession, Unforwarded};
@@ -48,8 +49,8 @@ pub enum Input {
         participant: ParticipantId,
         /// What it says.
         connect: Box<Connect>,
-        /// It showed a valid token.
-        authenticated: bool,
+        /// What its token lets it do.
+        standing: Standing,
     },
     /// A client's answer was applied to its session.
     Answered {
@@ -190,6 +191,10 @@ pub enum Refusal {
     Unlisted,
     /// Another participant has this id.
     Conflict,
+    /// The participant's session was opened with another bearer's token.
+    OtherBearer,
+    /// The token may only join, and there is no such conference.
+    CannotStart,
     /// A limit of this server is reached.
     Limit,
     /// The process drains.
@@ -314,13 +319,13 @@ impl Relay {
                 conference,
                 participant,
                 connect,
-                authenticated,
+                standing,
             } => {
                 let waiting = Waiting {
                     request,
                     participant,
                     connect: *connect,
-                    authenticated,
+                    standing,
                     since: now,
                 };
                 self.connect(now, conference, waiting);
@@ -497,3 +502,6 @@ impl Relay {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,13 +9,14 @@ use crate::ids::{ParticipantId, SessionId, Ssrc};
 use crate::limits::PING_TIMEOUT;
 use crate::proto::client::{self, Body, Message, Props, SsrcPair};
 use crate::relay::{EndReason, Output, Relay, Timer};
+use crate::token::{Bearer, Standing};
 
 /// One session.
 #[derive(Debug)]
 pub(super) struct Session {
     conference: ConferenceNo,
     participant: ParticipantId,
-    authenticated: bool,
+    standing: Standing,
     video_id: Ssrc,
     stage: Stage,
 }
@@ -52,17 +53,27 @@ impl Session {
     pub(super) fn new(
         conference: ConferenceNo,
         participant: ParticipantId,
-        authenticated: bool,
+        standing: Standing,
         video_id: Ssrc,
         stage: Stage,
     ) -> Session {
         Session {
             conference,
             participant,
-            authenticated,
+            standing,
             video_id,
             stage,
         }
+    }
+
+    /// Whether it is this participant's in this conference.
+    pub(super) fn is_of(&self, conference: ConferenceNo, participant: &ParticipantId) -> bool {
+        self.conference == conference && self.participant == *participant
+    }
+
+    /// Whose token opened it; `None`: tokens are not asked for.
+    pub(super) const fn bearer(&self) -> Option<&Bearer> {
+        self.standing.bearer()
     }
 
     /// Where it sits, once it is open.
@@ -116,7 +127,7 @@ impl Relay {
             video: *video,
             slots: std::mem::take(slots),
             props: std::mem::take(props),
-            authenticated: session.authenticated,
+            authenticated: session.standing.is_proven(),
         };
         let no = session.conference;
         self.touched.insert(no);

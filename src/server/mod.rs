@@ -5,6 +5,7 @@
 mod bind;
 mod links;
 mod observe;
+mod terms;
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use crate::admin::{self, Ready};
+use crate::api::terms::Terms;
 use crate::api::{self, Api};
 use crate::config::Config;
 use crate::limits::{MAX_HELD_REFUSALS, REFUSAL_HOLD};
@@ -73,6 +75,14 @@ pub enum StartError {
         /// The cause.
         error: BadState,
     },
+    /// Tokens cannot be checked.
+    #[error("{file} (signalling.auth.secret_file) is of no use: {error}", file = file.display())]
+    Secret {
+        /// The secret's file.
+        file: PathBuf,
+        /// The cause.
+        error: terms::NoSecret,
+    },
     /// The system gives no randomness.
     #[error(transparent)]
     NoEntropy(#[from] NoEntropy),
@@ -120,6 +130,15 @@ struct Server {
 
 impl Server {
     async fn start(config: &Config) -> Result<Server, StartError> {
+        for warning in config.warnings() {
+            tracing::warn!(
+                key = warning.key,
+                problem = warning.problem,
+                fix = warning.fix,
+                "look at the configuration"
+            );
+        }
+        let terms = terms::of(&config.signalling)?;
         let metrics = Arc::new(Metrics::new(links::domains(config).chain([&config.domain])));
         let ours = metrics.peer(&config.domain);
         observe::certificate_ends(&metrics, &ours, links::not_after(config));
@@ -140,7 +159,7 @@ impl Server {
         let thread = spawn(Worker::new(setup), inlets).await?;
         let ready = Ready::default();
         let (stop, stopped) = watch::channel(false);
-        let api = Arc::new(api(config, worker.clone(), metrics.clone(), ready.clone()));
+        let api = Arc::new(api(config, (worker.clone(), metrics.clone(), ready.clone()), terms));
         let mut clients = JoinSet::new();
         for listener in ports.signalling {
             clients.spawn(api::listen::serve(listener, api.clone(), stopped.clone()));
@@ -219,12 +238,13 @@ fn setup(
     })
 }
 
-fn api(config: &Config, worker: Mailbox, metrics: Arc<Metrics>, ready: Ready) -> Api {
+fn api(config: &Config, (worker, metrics, ready): (Mailbox, Arc<Metrics>, Ready), terms: Terms) -> Api {
     Api {
         worker,
         metrics,
         public_url: config.signalling.public_url.clone(),
         origins: config.signalling.allow_origins.clone(),
+        terms,
         ready,
         patience: api::PATIENCE,
         held: api::held::Held::new(REFUSAL_HOLD, MAX_HELD_REFUSALS),

@@ -25,6 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::ids::{ConferenceId, ParticipantId};
 use crate::proto::client::{Connect, Props, Status};
 use crate::proto::sdp;
+use crate::token::Standing;
 
 /// Something a worker is asked to do.
 #[derive(Debug)]
@@ -46,8 +47,8 @@ pub struct Join {
     pub participant: ParticipantId,
     /// What it says.
     pub connect: Connect,
-    /// It showed a valid token.
-    pub authenticated: bool,
+    /// What its token lets it do.
+    pub standing: Standing,
     /// The client's address, as far as it can be known.
     pub source: IpAddr,
     /// For the verdict. Dropped without one: the worker ended.

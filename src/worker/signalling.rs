@@ -88,7 +88,7 @@ impl Worker {
             conference: join.conference,
             participant: join.participant,
             connect: Box::new(join.connect),
-            authenticated: join.authenticated,
+            standing: join.standing,
         };
         self.feed(now, input);
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anchor_sft::ids::{RequestId, Ssrc};
 use anchor_sft::relay::{EndReason, Input, Offer, Refusal};
+use anchor_sft::token::Standing;
 use rand::RngExt;
 
 use crate::client::{CONNECT_WAIT, Client, Leg, PING_EVERY, ROSTER_WAIT, Slots, Source, Ssrcs, Stage};
@@ -95,7 +96,7 @@ impl World {
             conference: self.conference.clone(),
             participant: me.id.clone(),
             connect: Box::new(me.connect()),
-            authenticated: false,
+            standing: Standing::Anonymous,
         };
         self.sfts[sft].requests.insert(request, (client, attempt));
         self.input(sft, input);

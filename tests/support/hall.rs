@@ -19,6 +19,7 @@ use anchor_sft::proto::client::{Connect, Props};
 use anchor_sft::proto::sdp;
 use anchor_sft::relay::{self, Relay};
 use anchor_sft::session::{Identity, Path};
+use anchor_sft::token::Standing;
 use anchor_sft::units::{Epoch, WallTime};
 use anchor_sft::worker::half_open::Bounds;
 use anchor_sft::worker::turn::{Setup, Worker};
@@ -122,7 +123,7 @@ impl Hall {
             conference: ConferenceId::parse(CONFERENCE).unwrap(),
             participant: participant(user),
             connect,
-            authenticated: false,
+            standing: Standing::Anonymous,
             source: [192, 0, 2, 77].into(),
             reply,
         };

@@ -22,6 +22,8 @@ pub struct Sft {
     folder: PathBuf,
     ports: Ports,
     peers: Vec<Peer>,
+    // Further lines of [signalling].
+    signalling: String,
     child: Option<Child>,
 }
 
@@ -58,6 +60,7 @@ impl Sft {
                 federation: ports::free(),
             },
             peers: Vec::new(),
+            signalling: String::new(),
             child: None,
         }
     }
@@ -71,14 +74,44 @@ impl Sft {
         });
     }
 
-    /// Starts it and waits until it is ready.
-    pub async fn start(&mut self) {
+    /// Asks clients for tokens that are made with this secret, and refuses versions before 9.10.14.
+    pub fn require_tokens(&mut self, secret: &str) {
+        let file = self.secret_file();
+        fs::write(&file, secret).unwrap();
+        self.signalling = format!(
+            "version_blacklist = [\"<9.10.14\"]\nauth = {{ required = true, secret_file = \"{}\" }}\n",
+            file.display()
+        );
+    }
+
+    /// Removes the file with the secret.
+    pub fn lose_secret(&self) {
+        fs::remove_file(self.secret_file()).unwrap();
+    }
+
+    fn secret_file(&self) -> PathBuf {
+        self.folder.join("secret")
+    }
+
+    /// Starts it and waits until it has ended by itself; gives its exit code and what it complained about.
+    pub fn start_in_vain(&self) -> (Option<i32>, String) {
+        let output = self.command().output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    }
+
+    fn command(&self) -> Command {
         let config = self.folder.join("anchor-sft.toml");
         fs::write(&config, self.config()).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_anchor-sft"));
+        command.args(["run", "--config"]).arg(config);
+        command
+    }
+
+    /// Starts it and waits until it is ready.
+    pub async fn start(&mut self) {
         let log = File::options().create(true).append(true).open(self.log_file()).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_anchor-sft"))
-            .args(["run", "--config"])
-            .arg(&config)
+        let child = self
+            .command()
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
@@ -176,6 +209,7 @@ impl Sft {
             path(&format!("{domain}.pem")),
             path(&format!("{domain}.key")),
         );
+        let signalling_more = &self.signalling;
         let peers: String = self.peers.iter().map(Peer::config).collect();
         format!(
             r#"domain = "{domain}"
@@ -184,7 +218,7 @@ state_dir = "{state}"
 [signalling]
 listen = "{signalling}"
 public_url = "{url}"
-
+{signalling_more}
 [media]
 listen = ["{media}"]
 

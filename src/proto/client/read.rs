@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use crate::ids::{BadId, ClientId, ConferenceId, ParticipantId, UserId};
 use crate::limits::{MAX_PARTICIPANTS, MAX_PROP_BYTES, MAX_PROPS, MAX_SELECTED, MAX_VIDEO_SLOTS};
+use crate::private::Private;
 use crate::proto::client::Props;
 
 /// Why a message was not understood.
@@ -78,9 +79,9 @@ pub struct Connect {
     /// The anchor's tuple.
     pub sft_tuple: Option<String>,
     /// `username` of an SFT token.
-    pub username: Option<String>,
+    pub username: Option<Private<String>>,
     /// `credential` of an SFT token.
-    pub credential: Option<String>,
+    pub credential: Option<Private<String>>,
 }
 
 /// `SETUP` or `UPDATE` with `resp: true`.
@@ -226,8 +227,8 @@ impl Raw {
             video_slots: slots.min(MAX_VIDEO_SLOTS),
             sft_url: given(self.sft_url),
             sft_tuple: given(self.sft_tuple),
-            username: given(self.username),
-            credential: given(self.credential),
+            username: given(self.username).map(Private::new),
+            credential: given(self.credential).map(Private::new),
         }
     }
 
