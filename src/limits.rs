@@ -157,6 +157,9 @@ pub const MAILBOX: usize = 4096;
 /// Datagrams that may wait between a worker and a link; when full, the oldest go and are counted.
 pub const LINK_QUEUE: usize = 2048;
 
+/// Kinds of line that the log takes at most once a minute: 256 peers with a reason or two each, 300 bytes.
+pub const MAX_SELDOM: usize = 512;
+
 /// HTTP connections at a time; held CONFCONNs are among them, and each may hold [`MAX_HTTP_HEADER_BYTES`].
 pub const MAX_HTTP_CONNECTIONS: usize = 4096;
 /// Bytes of a token's user name, and of its credential: clients keep 127, and a credential has 88.

@@ -1,6 +1,7 @@
 //! Every parser meets packets that were right once: 20 000 mutations each, from a seed that a failure prints.
 //!
-//! The samples are what stock clients and browsers send; `fuzz/` looks deeper, from the same invariants.
+//! The samples are what browsers and SFTs sent (`fixtures/captured-*`), and by hand what they may send and did not. `fuzz/` looks
+//! deeper, from the same invariants.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -68,6 +69,14 @@ fn hex(text: &str) -> Vec<u8> {
         .collect()
 }
 
+/// The packets of a capture: hex in paragraphs, with comments.
+fn captured(text: &str) -> Vec<Vec<u8>> {
+    let is_hex = |line: &&str| !line.starts_with('#');
+    let paragraph = |lines: &str| hex(&lines.lines().filter(is_hex).collect::<String>());
+    let packets = text.split("\n\n").map(paragraph);
+    packets.filter(|packet| !packet.is_empty()).collect()
+}
+
 fn checks() -> Vec<Vec<u8>> {
     // The sample request of RFC 5769 §2.1.
     let check = hex(
@@ -75,7 +84,7 @@ fn checks() -> Vec<Vec<u8>> {
         00240004 6e0001ff 80290008 932ff9b1 51263b36 00060009 6576746a 3a683676 59202020
         00080014 9aeaa70c bfd8cb56 781ef2b5 b2d3f249 c1b571a2 80280004 e57a3bcf",
     );
-    vec![check]
+    [vec![check], captured(include_str!("fixtures/captured-stun.hex"))].concat()
 }
 
 #[test]
@@ -95,7 +104,8 @@ fn rtp_samples() -> Vec<Vec<u8>> {
         // Probing: padding only.
         "b0e51237 00001111 deadbeef bede0001 31000200 00000004",
     ];
-    samples.map(hex).to_vec()
+    let captured = captured(include_str!("fixtures/captured-rtp.hex"));
+    [samples.map(hex).to_vec(), captured].concat()
 }
 
 #[test]
@@ -116,7 +126,8 @@ fn rtcp_samples() -> Vec<Vec<u8>> {
         // REMB and goodbye.
         "8fce0005 deadbeef 00000000 52454d42 010bffff cafebabe 82cb0002 deadbeef cafebabe",
     ];
-    samples.map(hex).to_vec()
+    let captured = captured(include_str!("fixtures/captured-rtcp.hex"));
+    [samples.map(hex).to_vec(), captured].concat()
 }
 
 #[test]
@@ -143,10 +154,14 @@ fn client_messages() {
     survives(invariants::client_json, &samples);
 }
 
+fn frame_samples() -> impl Iterator<Item = &'static str> {
+    let captured = include_str!("fixtures/captured-frames.jsonl").lines();
+    include_str!("fixtures/link-messages.jsonl").lines().chain(captured)
+}
+
 #[test]
 fn link_frames() {
-    let samples: Vec<_> = include_str!("fixtures/link-messages.jsonl")
-        .lines()
+    let samples: Vec<_> = frame_samples()
         .map(|line| [&u32::try_from(line.len()).unwrap().to_be_bytes(), line.as_bytes()].concat())
         .collect();
     let both = samples.concat();
@@ -161,7 +176,8 @@ fn datagram_samples() -> Vec<Vec<u8>> {
         "c0000000 00000001 03aabb",
         "0007aa",
     ];
-    samples.map(hex).to_vec()
+    let captured = captured(include_str!("fixtures/captured-datagrams.hex"));
+    [samples.map(hex).to_vec(), captured].concat()
 }
 
 #[test]
@@ -171,6 +187,14 @@ fn link_datagrams() {
 
 #[test]
 fn the_samples_are_good_ones() {
+    for (samples, least) in [
+        (checks(), 9),
+        (rtp_samples(), 16),
+        (rtcp_samples(), 15),
+        (datagram_samples(), 15),
+    ] {
+        assert!(samples.len() >= least, "{} samples", samples.len());
+    }
     // A sample that its parser refuses would test nothing but the refusal.
     use anchor_sft::proto::{client, link, rtcp, rtp, stun};
     for check in checks() {
@@ -188,7 +212,7 @@ fn the_samples_are_good_ones() {
     for line in include_str!("fixtures/client-messages.jsonl").lines() {
         assert!(client::Message::parse(line.as_bytes()).is_ok(), "{line}");
     }
-    for line in include_str!("fixtures/link-messages.jsonl").lines() {
+    for line in frame_samples() {
         assert!(link::frame::parse(line.as_bytes()).is_ok(), "{line}");
     }
 }

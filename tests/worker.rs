@@ -61,6 +61,18 @@ fn a_voice_reaches_all_others() {
 }
 
 #[test]
+fn what_is_published_is_counted_by_kind() {
+    let mut hall = Hall::of(3);
+    let mut sealed = hall.guests[0].peer.protect_rtp(&video(0, true));
+    hall.send(0, &mut sealed);
+    hall.worker.fold();
+    let text = hall.metrics.render();
+    for line in ["sft_streams{kind=\"audio\"} 3\n", "sft_streams{kind=\"video\"} 1\n"] {
+        assert!(text.contains(line), "{line} is missing in\n{text}");
+    }
+}
+
+#[test]
 fn senders_hear_how_their_packets_arrive() {
     let mut hall = Hall::of(2);
     for sequence in 0..60 {
@@ -95,6 +107,11 @@ fn the_half_open_budget_refuses_and_recovers() {
     assert!(matches!(hall.ask("u1"), Verdict::Offer(_)));
     assert!(matches!(hall.ask("u2"), Verdict::Offer(_)));
     assert_eq!(hall.ask("u3"), refused);
+    let counted = "sft_join_refused_total{reason=\"half_open_conference\"} 1\n";
+    assert!(
+        hall.metrics.render().contains(counted),
+        "which bound it was is counted, not told"
+    );
     hall.pass(SETUP_TIMEOUT + Duration::from_millis(100));
     assert!(hall.worker.is_idle(), "nobody answered, so nobody stays");
     assert!(matches!(hall.ask("u3"), Verdict::Offer(_)));

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use crate::api::Api;
 use crate::api::problem::Problem;
 use crate::ids::{ConferenceId, ParticipantId};
+use crate::metrics::JoinRefused;
 use crate::net::clock;
 use crate::proto::client::{self, Body, Connect, Message, Status};
 use crate::proto::sdp;
@@ -67,12 +68,9 @@ async fn join(api: &Api, caller: Caller, connect: Connect) -> (Status, String) {
     let told = |status, reason| (status, client::status(&caller.sessid, status, Some(reason)));
     let standing = match api.terms.standing(clock::wall(), &connect) {
         Ok(standing) => standing,
-        Err(unwelcome) => {
-            tracing::info!(reason = unwelcome.as_str(), "a client is refused");
-            return told(unwelcome.status(), unwelcome.as_str());
-        }
+        Err(unwelcome) => return told(unwelcome.status(), count(api, unwelcome.into())),
     };
-    let mut last = refused("timeout");
+    let mut last = None;
     let asking = async {
         while let Some(pause) = ask(api, &caller, (&connect, &standing), &mut last).await {
             tokio::time::sleep(pause).await;
@@ -80,7 +78,7 @@ async fn join(api: &Api, caller: Caller, connect: Connect) -> (Status, String) {
     };
     // Whoever is still asking by then gets the last verdict.
     let _ = tokio::time::timeout(api.patience, asking).await;
-    match last {
+    match last.unwrap_or_else(|| unable(api, JoinRefused::Timeout)) {
         Verdict::Offer(offered) => (Status::Ok, offer(api, &caller.sessid, &caller.participant, &offered)),
         Verdict::Refused { status, reason } => told(status, reason),
     }
@@ -94,7 +92,7 @@ async fn ask(
     api: &Api,
     caller: &Caller,
     (connect, standing): (&Connect, &Standing),
-    last: &mut Verdict,
+    last: &mut Option<Verdict>,
 ) -> Option<Duration> {
     let (reply, verdict) = oneshot::channel();
     let join = Join {
@@ -105,31 +103,40 @@ async fn ask(
         source: caller.source,
         reply,
     };
-    *last = match api.worker.post(Command::Join(Box::new(join))) {
-        Ok(()) => verdict.await.unwrap_or_else(|_| refused(word(Unavailable::Gone))),
-        Err(unavailable) => refused(word(unavailable)),
+    let verdict = match api.worker.post(Command::Join(Box::new(join))) {
+        Ok(()) => verdict.await.unwrap_or_else(|_| unable(api, why(Unavailable::Gone))),
+        Err(unavailable) => unable(api, why(unavailable)),
     };
     let cannot_start = matches!(
-        last,
+        verdict,
         Verdict::Refused {
             status: Status::AuthCannotStart,
             ..
         }
     );
+    *last = Some(verdict);
     (cannot_start && connect.update).then_some(api.patience / ASKS)
 }
 
-fn refused(reason: &'static str) -> Verdict {
+/// A refusal of our own: the worker did not come to say one, and to count it.
+fn unable(api: &Api, why: JoinRefused) -> Verdict {
     Verdict::Refused {
         status: Status::AuthLimit,
-        reason,
+        reason: count(api, why),
     }
 }
 
-fn word(unavailable: Unavailable) -> &'static str {
+/// Counts and logs a refusal; gives the word for it.
+fn count(api: &Api, why: JoinRefused) -> &'static str {
+    api.metrics.join_refused.add(&why, 1);
+    tracing::info!(reason = why.as_str(), "a client is refused");
+    why.as_str()
+}
+
+fn why(unavailable: Unavailable) -> JoinRefused {
     match unavailable {
-        Unavailable::Full => "overload",
-        Unavailable::Gone => "shutting_down",
+        Unavailable::Full => JoinRefused::Overload,
+        Unavailable::Gone => JoinRefused::ShuttingDown,
     }
 }
 

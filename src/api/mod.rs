@@ -14,6 +14,7 @@ pub mod route;
 pub mod terms;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
@@ -27,6 +28,7 @@ use crate::api::route::{Route, route};
 use crate::api::terms::Terms;
 use crate::config::Origins;
 use crate::limits::{ATTACH_TIMEOUT, MAX_BODY_BYTES};
+use crate::metrics::Metrics;
 use crate::worker::Mailbox;
 
 /// How long a body may take to arrive; the incumbent waits as long for a whole request.
@@ -47,6 +49,8 @@ pub struct Api {
     pub public_url: String,
     /// Which web pages may call.
     pub origins: Origins,
+    /// Where refusals are counted.
+    pub metrics: Arc<Metrics>,
     /// Which clients are let in.
     pub terms: Terms,
     /// Whether the process takes calls.

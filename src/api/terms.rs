@@ -3,6 +3,7 @@
 //! These are refusals about the client, so they are answered at once; what the relay has to say comes later.
 
 use crate::config::Blacklist;
+use crate::metrics::JoinRefused;
 use crate::proto::client::{Connect, Status};
 use crate::token::{BadToken, Secret, Standing};
 use crate::units::WallTime;
@@ -56,16 +57,13 @@ impl Unwelcome {
             Unwelcome::Token(_) => Status::AuthInvalid,
         }
     }
+}
 
-    /// The word in logs and our own field `reason`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Unwelcome::Blacklisted => "version_blacklisted",
-            Unwelcome::Token(BadToken::Missing) => "token_missing",
-            Unwelcome::Token(BadToken::Malformed) => "token_malformed",
-            Unwelcome::Token(BadToken::Forged) => "token_invalid",
-            Unwelcome::Token(BadToken::Expired) => "token_expired",
+impl From<Unwelcome> for JoinRefused {
+    fn from(unwelcome: Unwelcome) -> JoinRefused {
+        match unwelcome {
+            Unwelcome::Blacklisted => JoinRefused::Blacklisted,
+            Unwelcome::Token(bad) => JoinRefused::Token(bad),
         }
     }
 }

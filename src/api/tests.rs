@@ -36,6 +36,7 @@ fn api_with(terms: Terms, verdicts: Vec<Verdict>) -> Api {
     Api {
         worker,
         public_url: "https://sft.a.example".to_owned(),
+        metrics: Arc::new(Metrics::new([])),
         origins: Origins::Any,
         terms,
         ready,
@@ -99,6 +100,7 @@ async fn no_request_waits_for_ever() {
     let silent = Arc::new(Api {
         worker,
         public_url: String::new(),
+        metrics: Arc::new(Metrics::new([])),
         origins: Origins::Any,
         terms: Terms::default(),
         ready: Ready::default(),
@@ -115,6 +117,10 @@ async fn no_request_waits_for_ever() {
     drop(commands);
     let (_, body) = ask(&silent, Method::POST, "/sft/c0ffee", CONFCONN).await;
     assert!(body.contains(r#""reason":"shutting_down""#), "{body}");
+    for reason in ["timeout", "shutting_down"] {
+        let line = format!("sft_join_refused_total{{reason=\"{reason}\"}} 1\n");
+        assert!(silent.metrics.render().contains(&line), "{reason}");
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::ids::Domain;
 use crate::proto::link::message::{Code, Kind};
-use crate::relay::{Rule, Unforwarded};
+use crate::relay::{Refusal, Rule, Unforwarded};
+use crate::token::BadToken;
 
 /// A label with a closed set of values.
 pub trait Label {
@@ -151,6 +152,27 @@ label! {
 }
 
 label! {
+    /// What bytes that cross a link are.
+    LinkKind = "kind" {
+        /// Datagrams with audio.
+        Audio = "audio",
+        /// Datagrams with video.
+        Video = "video",
+        /// Everything else: messages, QUIC's own, what is sent again, and datagrams that we had no room for.
+        Other = "other",
+    }
+}
+
+impl From<Kind> for LinkKind {
+    fn from(kind: Kind) -> LinkKind {
+        match kind {
+            Kind::Audio => LinkKind::Audio,
+            Kind::Video => LinkKind::Video,
+        }
+    }
+}
+
+label! {
     /// What was dropped on a link.
     LinkClass = "class" {
         /// A datagram that did not fit the path.
@@ -169,6 +191,58 @@ label! {
         Asked = "asked",
         /// Asked again, because nothing came.
         Repeated = "repeated",
+    }
+}
+
+/// Why a client's CONFCONN was refused.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum JoinRefused {
+    /// Our rules or the anchor's say no.
+    Relay(Refusal),
+    /// The client's version is on the blacklist.
+    Blacklisted,
+    /// The client's token is of no use.
+    Token(BadToken),
+    /// Too many sessions are being set up in all.
+    HalfOpen,
+    /// Too many sessions are being set up from one network.
+    HalfOpenSource,
+    /// Too many sessions are being set up for one conference.
+    HalfOpenConference,
+    /// The worker's mailbox is full.
+    Overload,
+    /// The worker has ended.
+    ShuttingDown,
+    /// The worker said nothing in time.
+    Timeout,
+}
+
+impl JoinRefused {
+    /// The word in logs and metrics. Words of the anchor are those that we use for the same: the counts say what clients were told.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            JoinRefused::Relay(refusal) => refusal.as_str(),
+            JoinRefused::Blacklisted => "version_blacklisted",
+            JoinRefused::Token(BadToken::Missing) => "token_missing",
+            JoinRefused::Token(BadToken::Malformed) => "token_malformed",
+            JoinRefused::Token(BadToken::Forged) => "token_invalid",
+            JoinRefused::Token(BadToken::Expired) => "token_expired",
+            JoinRefused::HalfOpen => "half_open",
+            JoinRefused::HalfOpenSource => "half_open_source",
+            JoinRefused::HalfOpenConference => "half_open_conference",
+            JoinRefused::Overload => "overload",
+            JoinRefused::ShuttingDown => Code::ShuttingDown.as_str(),
+            JoinRefused::Timeout => "timeout",
+        }
+    }
+}
+
+impl Label for JoinRefused {
+    const NAME: &'static str = "reason";
+
+    fn value(&self) -> &str {
+        self.as_str()
     }
 }
 

@@ -14,7 +14,7 @@ use crate::proto::link::message::{Code, Kind};
 use crate::relay::Rule;
 
 pub use crate::metrics::label::{
-    Direction, Dropped, KeyframeOutcome, Label, Labels, LinkClass, Peer, SessionState, Worker,
+    Direction, Dropped, JoinRefused, KeyframeOutcome, Label, Labels, LinkClass, LinkKind, Peer, SessionState, Worker,
 };
 
 /// Counters of one name, told apart by labels.
@@ -28,6 +28,12 @@ impl<L: Labels> Counters<L> {
     /// Counts `more` events.
     pub fn add(&self, labels: &L, more: u64) {
         self.family.with_label_values(&labels.values()).inc_by(more);
+    }
+
+    /// How many were counted so far.
+    #[must_use]
+    pub fn counted(&self, labels: &L) -> u64 {
+        self.family.with_label_values(&labels.values()).get()
     }
 }
 
@@ -75,12 +81,14 @@ pub struct Metrics {
     pub link_up: Gauges<Peer>,
     /// `sft_link_rtt_seconds{peer}`.
     pub link_rtt: Gauges<Peer>,
-    /// `sft_link_bytes_total{peer,direction}`: UDP payload.
-    pub link_bytes: Counters<(Peer, Direction)>,
+    /// `sft_link_bytes_total{peer,direction,kind}`: UDP payload.
+    pub link_bytes: Counters<(Peer, Direction, LinkKind)>,
     /// `sft_link_dropped_packets_total{peer,class}`.
     pub link_dropped: Counters<(Peer, LinkClass)>,
     /// `sft_link_fragments_total{peer}`: datagrams that carry a part of a packet.
     pub link_fragments: Counters<Peer>,
+    /// `sft_join_refused_total{reason}`: CONFCONNs refused by us, or by the anchor through us.
+    pub join_refused: Counters<JoinRefused>,
     /// `sft_peer_refused_total{reason}`: links refused by us.
     pub peer_refused: Counters<Code>,
     /// `sft_authority_violations_total{peer,rule}`: what peers said and may not.
@@ -91,7 +99,7 @@ pub struct Metrics {
     pub join: Histogram,
     /// `sft_forward_delay_seconds`: from the socket to the socket.
     pub forward_delay: Histogram,
-    /// `sft_certificate_not_after_seconds{peer}`: when a peer's certificate ends, Unix time.
+    /// `sft_certificate_not_after_seconds{peer}`: when the certificate ends that a peer showed last, Unix time; ours under our own domain.
     pub certificate_not_after: Gauges<Peer>,
     /// `sft_worker_busy_ratio{worker}`: share of the last second, 0 to 1.
     pub worker_busy: Gauges<Worker>,
@@ -117,18 +125,19 @@ impl Metrics {
             participants_total: register.counter("sft_participants_total", "Total number of participants"),
             calls_total: register.counter("sft_calls_total", "Total number of calls"),
             sessions: register.gauges("sft_sessions", "Client transports on this SFT"),
-            streams: register.gauges("sft_streams", "Streams published by participants here and behind links"),
+            streams: register.gauges("sft_streams", "Audio and video published by participants here and behind links; the layers of a video are one"),
             forwarded_packets: register.counters("sft_forwarded_packets_total", "Packets sent to clients and peers"),
             forwarded_bytes: register.counters("sft_forwarded_bytes_total", "RTP bytes sent to clients and peers"),
             dropped: register.counters("sft_dropped_packets_total", "Packets that went nowhere"),
             link_up: register.gauges("sft_link_up", "Live links to a peer"),
             link_rtt: register.gauges("sft_link_rtt_seconds", "Round trip to a peer"),
-            link_bytes: register.counters("sft_link_bytes_total", "UDP payload exchanged with a peer"),
+            link_bytes: register.counters("sft_link_bytes_total", "UDP payload exchanged with a peer; kind other is what media datagrams leave of it"),
             link_dropped: register.counters(
                 "sft_link_dropped_packets_total",
                 "Packets lost on a link by our own doing",
             ),
             link_fragments: register.counters("sft_link_fragments_total", "Datagrams that carry a part of a packet"),
+            join_refused: register.counters("sft_join_refused_total", "Clients that were told that they cannot join here"),
             peer_refused: register.counters("sft_peer_refused_total", "Links and leases that this SFT refused"),
             authority_violations: register.counters(
                 "sft_authority_violations_total",
@@ -144,7 +153,7 @@ impl Metrics {
             ),
             certificate_not_after: register.gauges(
                 "sft_certificate_not_after_seconds",
-                "When a peer's certificate ends, Unix time",
+                "When the certificate ends that a peer showed last, or under our own domain ours as it was read at start, Unix time",
             ),
             worker_busy: register.gauges("sft_worker_busy_ratio", "Share of its time that a media worker works"),
             udp_receive_errors: register.counter(
@@ -224,7 +233,7 @@ impl Register {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::relay::Unforwarded;
+    use crate::relay::{Refusal, Unforwarded};
 
     fn domain(name: &str) -> Domain {
         Domain::parse(name).unwrap()
@@ -249,13 +258,14 @@ mod tests {
     fn a_strangers_name_never_becomes_a_label() {
         let metrics = Metrics::new([&domain("b.example")]);
         metrics.link_up.set(&metrics.peer(&domain("b.example")), 1.0);
-        metrics
-            .link_bytes
-            .add(&(metrics.peer(&domain("evil.example")), Direction::In), 40);
+        metrics.link_bytes.add(
+            &(metrics.peer(&domain("evil.example")), Direction::In, LinkKind::Video),
+            40,
+        );
         let text = metrics.render();
         assert!(text.contains("sft_link_up{peer=\"b.example\"} 1"), "{text}");
         assert!(
-            text.contains("sft_link_bytes_total{direction=\"in\",peer=\"other\"} 40"),
+            text.contains("sft_link_bytes_total{direction=\"in\",kind=\"video\",peer=\"other\"} 40"),
             "{text}"
         );
         assert!(!text.contains("evil"), "{text}");
@@ -270,6 +280,10 @@ mod tests {
         for code in Code::ALL {
             metrics.peer_refused.add(&code, 1);
         }
+        for why in [JoinRefused::HalfOpen, JoinRefused::Relay(Refusal::Anchor(Code::Limit))] {
+            metrics.join_refused.add(&why, 1);
+        }
+        metrics.join_refused.add(&JoinRefused::Relay(Refusal::Limit), 1);
         metrics.dropped.add(&Unforwarded::Padding.into(), 1);
         metrics.worker_busy.set(&Worker::number(0), 0.25);
         metrics.join.observe(0.2);
@@ -282,6 +296,8 @@ mod tests {
         assert_eq!(text.matches("sft_peer_refused_total{").count(), Code::ALL.len());
         for line in [
             "sft_dropped_packets_total{reason=\"padding\"} 3",
+            "sft_join_refused_total{reason=\"half_open\"} 1",
+            "sft_join_refused_total{reason=\"limit\"} 2",
             "sft_worker_busy_ratio{worker=\"0\"} 0.25",
             "sft_join_seconds_count 1",
         ] {

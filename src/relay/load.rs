@@ -1,6 +1,8 @@
 //! How much a relay holds at the moment.
 
 use crate::conference::Conference;
+use crate::conference::participant::{Participant, Track};
+use crate::proto::link::message::Kind;
 use crate::relay::Relay;
 
 /// How much of everything there is: for metrics, the status page, and tests that nothing is left behind.
@@ -40,6 +42,20 @@ impl Relay {
             timers: self.timers.len(),
         }
     }
+}
+
+impl Relay {
+    /// Streams of a kind that participants here and behind links publish; the layers of a video are one.
+    #[must_use]
+    pub fn published(&self, kind: Kind) -> usize {
+        let seats = self.conferences.values().map(Conference::seats);
+        let publishers = seats.flat_map(|seats| seats.iter().filter(|(_, one)| publishes(one, kind)));
+        publishers.count()
+    }
+}
+
+fn publishes(participant: &Participant, kind: Kind) -> bool {
+    Track::all().any(|track| track.kind() == kind && participant.stream(track).is_some())
 }
 
 fn seated(conference: &Conference) -> usize {

@@ -23,7 +23,7 @@ use crate::ids::{
     ConferenceId, ConferenceKey, Domain, FlowId, LinkId, NodeName, ParticipantId, RequestId, SessionId, Ssrc,
 };
 use crate::proto::client::{Connect, Props, Status};
-use crate::proto::link::message::Code;
+use crate::proto::link::message::{Code, Kind};
 use crate::proto::rtp::Incoming;
 use crate::relay::attach::Upstream;
 use crate::relay::join::Waiting;
@@ -426,6 +426,13 @@ impl Relay {
         result
     }
 
+    /// What a flow of a peer carries; `None`: it is none that we know.
+    #[must_use]
+    pub fn kind_of(&self, link: LinkId, flow: FlowId) -> Option<Kind> {
+        let route = self.ctx.flows.received.get(&(link, flow))?;
+        Some(route.track.kind())
+    }
+
     /// The session whose SETUP answer is expected from this participant, if there is one.
     #[must_use]
     pub fn unanswered(&self, conference: &ConferenceId, participant: &ParticipantId) -> Option<SessionId> {
@@ -435,6 +442,12 @@ impl Relay {
     /// The conferences, for tests, metrics and the status page.
     pub fn conferences(&self) -> impl Iterator<Item = &Conference> {
         self.conferences.values()
+    }
+
+    /// Whether a link's peer has said `hello`.
+    #[must_use]
+    pub fn is_up(&self, link: LinkId) -> bool {
+        self.links.get(&link).is_some_and(|link| link.greeted.is_some())
     }
 
     /// The peers whose link is up.

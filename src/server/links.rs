@@ -12,9 +12,10 @@ use crate::ids::{Domain, LinkId};
 use crate::limits::{LINK_QUEUE, MAILBOX};
 use crate::metrics::Metrics;
 use crate::net::quic::{Links, Outlet};
-use crate::net::tls::Identity;
 use crate::net::tls::files::trust_or_nobody;
+use crate::net::tls::{Identity, files, verify};
 use crate::server::StartError;
+use crate::units::WallTime;
 
 /// The worker's ends of what links report.
 pub struct LinkEnds {
@@ -48,6 +49,12 @@ pub fn channels(metrics: Arc<Metrics>) -> (LinkEnds, Outlet) {
         media: media_end,
     };
     (ends, outlet)
+}
+
+/// When our own certificate ends, by its file. `None`: federation is not configured, or the file is of no use, which starting links says.
+pub fn not_after(config: &Config) -> Option<WallTime> {
+    let chain = files::certificates(&config.federation.as_ref()?.certificate).ok()?;
+    verify::not_after(chain.first()?)
 }
 
 /// Starts links; `None`: federation is not configured.

@@ -139,7 +139,9 @@ impl Server {
             );
         }
         let terms = terms::of(&config.signalling)?;
-        let metrics = Arc::new(Metrics::new(links::domains(config)));
+        let metrics = Arc::new(Metrics::new(links::domains(config).chain([&config.domain])));
+        let ours = metrics.peer(&config.domain);
+        observe::certificate_ends(&metrics, &ours, links::not_after(config));
         let ports = Ports::bind(config)?;
         let (worker, commands) = Mailbox::new();
         let (link_ends, outlet) = links::channels(metrics.clone());
@@ -157,7 +159,7 @@ impl Server {
         let thread = spawn(Worker::new(setup), inlets).await?;
         let ready = Ready::default();
         let (stop, stopped) = watch::channel(false);
-        let api = Arc::new(api(config, (worker.clone(), ready.clone()), terms));
+        let api = Arc::new(api(config, (worker.clone(), metrics.clone(), ready.clone()), terms));
         let mut clients = JoinSet::new();
         for listener in ports.signalling {
             clients.spawn(api::listen::serve(listener, api.clone(), stopped.clone()));
@@ -236,9 +238,10 @@ fn setup(
     })
 }
 
-fn api(config: &Config, (worker, ready): (Mailbox, Ready), terms: Terms) -> Api {
+fn api(config: &Config, (worker, metrics, ready): (Mailbox, Arc<Metrics>, Ready), terms: Terms) -> Api {
     Api {
         worker,
+        metrics,
         public_url: config.signalling.public_url.clone(),
         origins: config.signalling.allow_origins.clone(),
         terms,

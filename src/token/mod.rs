@@ -63,7 +63,7 @@ impl Bearer {
 }
 
 /// Why a token is none. Every client is refused alike; the word is for people.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
 pub enum BadToken {
     /// User name or credential is not there.
     #[error("the token is missing")]

@@ -73,7 +73,8 @@ impl Worker {
     }
 
     fn take_from_link(&mut self, now: Instant, link: LinkId, bytes: &[u8]) -> Result<(), Dropped> {
-        let Some((flow, packet)) = self.links.receive(now, link, bytes)? else {
+        let kind_of = |flow| self.relay.kind_of(link, flow);
+        let Some((flow, packet)) = self.links.receive(now, link, bytes, kind_of)? else {
             return Ok(());
         };
         if flow == FEEDBACK {
@@ -114,7 +115,7 @@ impl Worker {
             }
         }
         for to in &self.forwards.links {
-            if self.links.send((to.link, to.flow), normal) {
+            if self.links.send(to, normal) {
                 self.counters.forwarded(to.kind, normal.len());
             }
         }

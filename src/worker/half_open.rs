@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::ids::ConferenceId;
 use crate::limits::{MAX_HALF_OPEN, MAX_HALF_OPEN_PER_CONFERENCE, MAX_HALF_OPEN_PER_SOURCE};
+use crate::metrics::JoinRefused;
 
 /// How many sessions may be half-open.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -64,6 +65,16 @@ pub enum Over {
     /// [`Bounds::per_conference`].
     #[error("too many sessions are being set up for this conference")]
     Conference,
+}
+
+impl From<Over> for JoinRefused {
+    fn from(over: Over) -> JoinRefused {
+        match over {
+            Over::Total => JoinRefused::HalfOpen,
+            Over::Source => JoinRefused::HalfOpenSource,
+            Over::Conference => JoinRefused::HalfOpenConference,
+        }
+    }
 }
 
 /// A place in the budget; give it back with [`HalfOpen::leave`].

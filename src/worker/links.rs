@@ -9,9 +9,10 @@ use tokio::sync::mpsc;
 use crate::federation::reassembly::Reassembler;
 use crate::federation::{Command, Event};
 use crate::ids::{Domain, FlowId, LinkId};
-use crate::metrics::{Dropped, LinkClass, Metrics};
+use crate::metrics::{Direction, Dropped, LinkClass, LinkKind, Metrics};
 use crate::proto::link::datagram::{Datagram, MAX_HEADER_BYTES, Part, fragments, write_header};
-use crate::proto::link::message::Code;
+use crate::proto::link::message::{Code, Kind};
+use crate::relay::ToLink;
 
 /// The share of the queue that is kept from packets, so that a burst of video cannot hold up what links must know.
 const CONTROL_SHARE: usize = 4;
@@ -44,6 +45,25 @@ struct Counts {
     congested: u64,
     incomplete: u64,
     fragments: u64,
+    // Bytes of datagrams, by direction and kind of media.
+    bytes_out: Media,
+    bytes_in: Media,
+}
+
+/// Bytes by kind.
+#[derive(Clone, Copy, Debug, Default)]
+struct Media {
+    audio: u64,
+    video: u64,
+}
+
+impl Media {
+    fn add(&mut self, kind: Kind, bytes: u64) {
+        match kind {
+            Kind::Audio => self.audio += bytes,
+            Kind::Video => self.video += bytes,
+        }
+    }
 }
 
 impl LinkPort {
@@ -117,7 +137,8 @@ impl LinkPort {
     }
 
     /// Queues a packet in normal form for a link; whether any of it was taken.
-    pub fn send(&mut self, (link, flow): (LinkId, FlowId), packet: &[u8]) -> bool {
+    pub fn send(&mut self, to: &ToLink, packet: &[u8]) -> bool {
+        let (link, flow) = (to.link, to.flow);
         let Some(state) = self.links.get_mut(&link) else {
             return false;
         };
@@ -128,8 +149,12 @@ impl LinkPort {
                 continue;
             }
             let datagram = datagram(&mut self.arena, (flow, part), bytes);
+            let length = datagram.as_ref().map_or(0, Bytes::len) as u64;
             let sent = |datagram| self.queue.try_send(Command::Datagram { link, datagram }).is_ok();
-            taken += u64::from(datagram.is_some_and(sent));
+            if datagram.is_some_and(sent) {
+                taken += 1;
+                state.counts.bytes_out.add(to.kind, length);
+            }
         }
         if pieces > 1 {
             state.counter = state.counter.wrapping_add(1);
@@ -150,6 +175,11 @@ impl LinkPort {
             let news = incomplete.saturating_sub(counts.incomplete);
             link.counts.incomplete = incomplete;
             metrics.link_fragments.add(&peer, counts.fragments);
+            for (direction, media) in [(Direction::Out, counts.bytes_out), (Direction::In, counts.bytes_in)] {
+                for (kind, bytes) in [(LinkKind::Audio, media.audio), (LinkKind::Video, media.video)] {
+                    metrics.link_bytes.add(&(peer.clone(), direction, kind), bytes);
+                }
+            }
             for (class, count) in [
                 (LinkClass::TooLarge, counts.too_large),
                 (LinkClass::Congested, counts.congested),
@@ -160,7 +190,7 @@ impl LinkPort {
         }
     }
 
-    /// Takes a datagram of a link and gives the flow and the packet that it completes.
+    /// Takes a datagram of a link and gives the flow and the packet that it completes. `kind_of` tells of a flow what it carries.
     ///
     /// # Errors
     /// [`Dropped::BadLinkDatagram`] where it is no datagram of ours. `None`: the other half is missing so far.
@@ -169,10 +199,15 @@ impl LinkPort {
         now: Instant,
         link: LinkId,
         datagram: &'a [u8],
+        kind_of: impl FnOnce(FlowId) -> Option<Kind>,
     ) -> Result<Option<(FlowId, &'a [u8])>, Dropped> {
+        let length = datagram.len() as u64;
         let datagram = Datagram::parse(datagram).map_err(|_| Dropped::BadLinkDatagram)?;
         let link = self.links.get_mut(&link).ok_or(Dropped::UnknownSource)?;
         let flow = datagram.flow;
+        if let Some(kind) = kind_of(flow) {
+            link.counts.bytes_in.add(kind, length);
+        }
         Ok(link.reassembler.push(now, &datagram).map(|packet| (flow, packet)))
     }
 }

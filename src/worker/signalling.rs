@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use crate::federation;
 use crate::ids::{RequestId, SessionId};
 use crate::limits::ATTACH_TIMEOUT;
+use crate::metrics::JoinRefused;
 use crate::proto::client::{self, Status};
 use crate::proto::sdp;
 use crate::relay::{self, Input};
@@ -44,7 +45,15 @@ impl Worker {
     pub fn link_event(&mut self, now: Instant, event: federation::Event) {
         self.guarded(|worker| {
             worker.links.learn(&event);
+            worker.link_log.learn(now, &event);
+            let link = match &event {
+                federation::Event::Frame { link, .. } => Some(*link),
+                _ => None,
+            };
             worker.feed(now, Input::Link(event));
+            if let Some(link) = link.filter(|link| worker.relay.is_up(*link)) {
+                worker.link_log.up(link);
+            }
         });
     }
 
@@ -64,7 +73,7 @@ impl Worker {
     fn join(&mut self, now: Instant, join: Join) {
         let place = match self.budget.enter(Source::of(join.source), &join.conference) {
             Ok(place) => place,
-            Err(over) => return refuse_over(join.reply, over),
+            Err(over) => return self.refuse_over(join.reply, over),
         };
         self.requests += 1;
         let request = RequestId(self.requests);
@@ -118,7 +127,7 @@ impl Worker {
                 request,
                 status,
                 reason,
-            } => self.refuse(request, status, reason.as_str()),
+            } => self.refuse(request, status, reason),
             relay::Output::Text { session, text } => self.say(now, session, &text),
             relay::Output::Pli { session, ssrc } => self.ask_keyframe(now, session, ssrc),
             relay::Output::End { session, reason } => {
@@ -127,15 +136,11 @@ impl Worker {
             }
             relay::Output::Link(command) => self.links.command(command),
             relay::Output::Violation { peer, rule } => {
-                tracing::warn!(
-                    peer = peer.as_str(),
-                    rule = rule.as_str(),
-                    "a peer went beyond its authority"
-                );
+                self.link_log.violation(now, &peer, rule);
                 self.counters.violation(peer, rule);
             }
             relay::Output::PeerRefused { peer, code } => {
-                tracing::warn!(peer = peer.as_str(), code = code.as_str(), "a peer was refused");
+                self.link_log.refused(now, &peer, code);
                 self.counters.refused(code);
             }
         }
@@ -193,13 +198,36 @@ impl Worker {
         })
     }
 
-    fn refuse(&mut self, request: RequestId, status: Status, reason: &'static str) {
+    fn refuse(&mut self, request: RequestId, status: Status, refusal: relay::Refusal) {
         let Some(waiting) = self.waiting.remove(&request) else {
             return;
         };
         self.budget.leave(waiting.place);
-        tracing::info!(reason, "a client is refused");
-        let _ = waiting.reply.send(Verdict::Refused { status, reason });
+        let reason = refusal.as_str();
+        self.tell_refusal(
+            waiting.reply,
+            Verdict::Refused { status, reason },
+            JoinRefused::Relay(refusal),
+        );
+    }
+
+    /// Which bound it was is for us to know, and not for who tries them.
+    fn refuse_over(&self, reply: oneshot::Sender<Verdict>, over: Over) {
+        let verdict = Verdict::Refused {
+            status: Status::AuthLimit,
+            reason: "limit",
+        };
+        self.tell_refusal(reply, verdict, over.into());
+    }
+
+    fn tell_refusal(&self, reply: oneshot::Sender<Verdict>, verdict: Verdict, why: JoinRefused) {
+        // Whoever stopped waiting was refused by the API, which counted that, or has hung up.
+        if reply.is_closed() {
+            return;
+        }
+        self.metrics.join_refused.add(&why, 1);
+        tracing::info!(reason = why.as_str(), "a client is refused");
+        let _ = reply.send(verdict);
     }
 
     /// Requests that got no verdict; their clients were told so by then.
@@ -278,13 +306,4 @@ impl Worker {
             client.session.close(now);
         }
     }
-}
-
-fn refuse_over(reply: oneshot::Sender<Verdict>, over: Over) {
-    tracing::info!(%over, "a client is refused");
-    let verdict = Verdict::Refused {
-        status: Status::AuthLimit,
-        reason: "limit",
-    };
-    let _ = reply.send(verdict);
 }

@@ -23,11 +23,13 @@ use crate::federation;
 use crate::ids::{RequestId, SessionId};
 use crate::limits::MAX_RTP_BYTES;
 use crate::metrics::{Dropped, Metrics, SessionState};
+use crate::proto::link::message::Kind;
 use crate::relay::{Forwards, Input, Relay};
 use crate::session::Identity;
 use crate::worker::clients::Clients;
 use crate::worker::counters::Counters;
 use crate::worker::half_open::{Bounds, HalfOpen};
+use crate::worker::link_log::LinkLog;
 use crate::worker::links::LinkPort;
 use crate::worker::outbox::Outbox;
 use crate::worker::signalling::Waiting;
@@ -62,6 +64,7 @@ pub struct Worker {
     pub(super) waiting: HashMap<RequestId, Waiting>,
     pub(super) requests: u64,
     pub(super) links: LinkPort,
+    pub(super) link_log: LinkLog,
     pub(super) outbox: Outbox,
     pub(super) counters: Counters,
     pub(super) metrics: Arc<Metrics>,
@@ -90,6 +93,7 @@ impl Worker {
             waiting: HashMap::new(),
             requests: 0,
             links: LinkPort::new(setup.links),
+            link_log: LinkLog::default(),
             outbox: Outbox::default(),
             counters: Counters::default(),
             metrics: setup.metrics,
@@ -162,6 +166,10 @@ impl Worker {
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
         for (state, count) in [(SessionState::HalfOpen, half_open), (SessionState::Open, open)] {
             self.metrics.sessions.set(&state, count as f64);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+        for kind in [Kind::Audio, Kind::Video] {
+            self.metrics.streams.set(&kind, self.relay.published(kind) as f64);
         }
         let calls = self.relay.conferences().count();
         self.metrics.calls.set(i64::try_from(calls).unwrap_or(i64::MAX));

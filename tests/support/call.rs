@@ -47,7 +47,8 @@ impl Pair {
         (pair, [to_a, to_b])
     }
 
-    fn prepare(address: IpAddr) -> Pair {
+    /// Both SFTs, not started yet, and strangers to each other.
+    pub fn prepare(address: IpAddr) -> Pair {
         Pair {
             a: Sft::prepare("a.example", address),
             b: Sft::prepare("b.example", address),

@@ -7,6 +7,7 @@ use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use super::certificates::Leaf;
 use super::metrics::Metrics;
 use super::{certificates, http, ports, wait};
 
@@ -165,6 +166,23 @@ impl Sft {
     pub async fn metrics(&self) -> Metrics {
         let answer = http::get(&self.metrics_url(), "/metrics").await.unwrap();
         Metrics::read(&answer.body)
+    }
+
+    /// Gives it another certificate, from its next start on.
+    pub fn show(&self, leaf: Leaf<'_>) {
+        certificates::issue(&self.folder, &self.domain, leaf);
+    }
+
+    /// How many lines it logged so far with this message and these fields.
+    pub fn logged(&self, message: &str, fields: &[(&str, &str)]) -> usize {
+        let message = format!("msg=\"{message}\"");
+        let fields: Vec<String> = fields.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let has = |line: &str, field: &String| line.split(' ').any(|word| word == field);
+        let log = self.log();
+        let matching = log
+            .lines()
+            .filter(|line| line.contains(&message) && fields.iter().all(|field| has(line, field)));
+        matching.count()
     }
 
     /// What it logged so far, over all its lives.

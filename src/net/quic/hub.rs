@@ -321,7 +321,7 @@ async fn dial_failed(outlet: &Outlet, peer: Domain, code: Option<Code>) {
 }
 
 /// What the peer showed; empty (and so refused) where quinn has nothing.
-fn chain(connection: &Connection) -> Vec<CertificateDer<'static>> {
+pub(super) fn chain(connection: &Connection) -> Vec<CertificateDer<'static>> {
     let identity = connection.peer_identity().map(|identity| identity.downcast());
     identity.and_then(Result::ok).map(|chain| *chain).unwrap_or_default()
 }

@@ -13,10 +13,12 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::federation::{Event, Side};
 use crate::ids::{Domain, LinkId, StreamId};
 use crate::limits::{LINK_WINDOW, MAX_LINK_STREAMS};
-use crate::net::quic::hub::Happening;
+use crate::net::quic::hub::{Happening, chain};
 use crate::net::quic::streams::{Backlog, Streams, Write, Writes};
 use crate::net::quic::{LinkStats, Outlet, verdict};
+use crate::net::tls::verify;
 use crate::proto::link::message::Code;
+use crate::units::WallTime;
 
 /// How often the size of datagrams is looked at; discovery changes it once or twice in a link's life.
 const SIZE_INTERVAL: Duration = Duration::from_millis(500);
@@ -28,6 +30,8 @@ pub(super) struct Link {
     peer: Domain,
     side: Side,
     connection: Connection,
+    // Read once: a link does not change its certificate.
+    not_after: Option<WallTime>,
     backlog: Backlog,
     dropped_out: u64,
     shared: Arc<Shared>,
@@ -56,6 +60,7 @@ impl Link {
             id,
             peer,
             side,
+            not_after: chain(&connection).first().and_then(verify::not_after),
             connection,
             backlog,
             dropped_out: 0,
@@ -132,6 +137,7 @@ impl Link {
             sent_bytes: stats.udp_tx.bytes,
             received_bytes: stats.udp_rx.bytes,
             lost_packets: stats.path.lost_packets,
+            not_after: self.not_after,
             dropped_out: self.dropped_out,
             dropped_in: self.shared.dropped_in.load(Ordering::Relaxed),
         }

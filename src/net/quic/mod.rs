@@ -27,6 +27,7 @@ use crate::limits::MAILBOX;
 use crate::net::quic::hub::{Happening, Hub};
 use crate::net::tls::{Identity, Refused};
 use crate::proto::link::message::Code;
+use crate::units::WallTime;
 
 /// Where links report to. Calls must not wait: they are made between packets.
 #[derive(Clone)]
@@ -64,6 +65,8 @@ pub struct LinkStats {
     pub received_bytes: u64,
     /// QUIC packets declared lost since the link is up.
     pub lost_packets: u64,
+    /// When the certificate ends that the peer showed. `None`: it showed none that can be read.
+    pub not_after: Option<WallTime>,
     /// Outgoing datagrams that were dropped since the link is up: too large, or the oldest of too many.
     pub dropped_out: u64,
     /// Incoming datagrams that [`Outlet::media`] had no room for since the link is up.

@@ -166,6 +166,13 @@ fn fits(side: Side, server: bool, client: bool) -> bool {
     server || (client && side == Side::Accepted)
 }
 
+/// The last moment of a certificate's validity, from the epoch on. `None`: it is damaged.
+#[must_use]
+pub fn not_after(certificate: &CertificateDer<'_>) -> Option<WallTime> {
+    let seconds = parse(certificate)?.validity().not_after.timestamp();
+    Some(WallTime(u64::try_from(seconds).unwrap_or(0).saturating_mul(1000)))
+}
+
 /// The extended key usage (RFC 5280 §4.2.1.12) of a peer, where its certificate states any.
 struct Purpose(Side);
 
