@@ -35,7 +35,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     // 3: shell
-    ("metrics", &["ids", "limits", "proto", "relay", "units"]),
+    ("metrics", &["ids", "limits", "proto", "relay", "token", "units"]),
     ("admin", &["metrics"]),
     ("log", &["config", "private"]),
     (

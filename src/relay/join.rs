@@ -9,8 +9,7 @@ use crate::conference::{Attachment, Conference, ConferenceNo, Role};
 use crate::federation::capability::{self, BadTuple, NodeTag, Tuple};
 use crate::ids::{ConferenceId, ConferenceKey, ParticipantId, RequestId, SessionId, Ssrc};
 use crate::limits::{ATTACH_TIMEOUT, AUDIO_SLOTS, MAX_CONFERENCES};
-use crate::proto::client::{Connect, Status};
-use crate::proto::link::message::Code;
+use crate::proto::client::Connect;
 use crate::relay::sessions::{Session, Stage};
 use crate::relay::{Offer, Output, Refusal, Relay, SlotSsrcs, Timer};
 use crate::token::Standing;
@@ -33,36 +32,6 @@ enum Aim {
     Theirs(Tuple),
     /// No tuple: ours, or the only one there is.
     Any,
-}
-
-impl Refusal {
-    /// What the client is told.
-    #[must_use]
-    pub fn status(self) -> Status {
-        match self {
-            Refusal::Limit | Refusal::Draining | Refusal::Anchor(Code::Limit) => Status::AuthLimit,
-            Refusal::CannotStart => Status::AuthCannotStart,
-            _ => Status::AuthInvalid,
-        }
-    }
-
-    /// The word in logs, metrics and our own field `reason`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Refusal::LegacyTuple => "legacy_tuple",
-            Refusal::MalformedTuple => "malformed_tuple",
-            Refusal::BadCapability => "bad_capability",
-            Refusal::Unlisted => "unlisted",
-            Refusal::Conflict => "conflict",
-            Refusal::OtherBearer => "other_bearer",
-            Refusal::CannotStart => "cannot_start",
-            Refusal::Limit => "limit",
-            Refusal::Draining => "draining",
-            Refusal::Anchor(code) => code.as_str(),
-            Refusal::AnchorSilent => "anchor_silent",
-        }
-    }
 }
 
 impl Relay {

@@ -7,6 +7,7 @@ mod attach;
 mod join;
 mod links;
 mod load;
+mod refusal;
 mod sessions;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -35,6 +36,7 @@ use crate::units::Epoch;
 pub use crate::conference::forward::{Forwards, ToLink, ToSession, Unforwarded};
 pub use crate::conference::{EndReason, Rule};
 pub use crate::relay::load::Load;
+pub use crate::relay::refusal::Refusal;
 
 /// What happens to an SFT.
 #[derive(Clone, Debug)]
@@ -176,33 +178,6 @@ pub struct SlotSsrcs {
     pub media: Ssrc,
     /// Of its retransmissions (RFC 4588).
     pub repair: Ssrc,
-}
-
-/// Why a CONFCONN was refused.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Refusal {
-    /// `sft_tuple` is of the incumbent's form, `ip:port/cid`.
-    LegacyTuple,
-    /// `sft_tuple` is of no form that we know, or `sft_url` came without one.
-    MalformedTuple,
-    /// The tuple names our domain, but its capability does not open this conference.
-    BadCapability,
-    /// The tuple's domain is not among our peers.
-    Unlisted,
-    /// Another participant has this id.
-    Conflict,
-    /// The participant's session was opened with another bearer's token.
-    OtherBearer,
-    /// The token may only join, and there is no such conference.
-    CannotStart,
-    /// A limit of this server is reached.
-    Limit,
-    /// The process drains.
-    Draining,
-    /// The anchor refused.
-    Anchor(Code),
-    /// The anchor could not be reached in time.
-    AnchorSilent,
 }
 
 /// Where a packet comes from.
