@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use rand::RngExt;
 
 use crate::conference::receiver::SlotPlan;
@@ -46,6 +47,9 @@ impl Relay {
         };
         self.touched.insert(no);
         if let Aim::Theirs(tuple) = aim {
+            if self.contradicts(no, &tuple) {
+                return self.refuse(waiting.request, Refusal::BadCapability);
+            }
             self.upstream(no, tuple);
         }
         let Some(known) = self.conferences.get(&no) else { return };
@@ -59,6 +63,17 @@ impl Relay {
             Attachment::Asking | Attachment::Unasked if established => self.offer(no, waiting),
             Attachment::Asking | Attachment::Unasked => self.wait_for_anchor(now, no, waiting),
         }
+    }
+
+    /// The anchor granted the lease for another capability than this one: this one was not given out by it.
+    fn contradicts(&self, no: ConferenceNo, tuple: &Tuple) -> bool {
+        let attached = self.conferences.get(&no).map(Conference::attachment) == Some(Attachment::Attached);
+        let proven = self
+            .upstreams
+            .get(&no)
+            .filter(|_| attached)
+            .map(|upstream| upstream.capability.as_bytes());
+        proven.is_some_and(|proven| verify_slices_are_equal(proven, tuple.capability.as_bytes()).is_err())
     }
 
     fn aim_of(&self, conference: &ConferenceId, connect: &Connect) -> Result<Aim, Refusal> {

@@ -409,6 +409,17 @@ fn who_may_not_join_hears_why() {
 }
 
 #[test]
+fn a_capability_that_the_anchor_never_gave_opens_nothing_at_a_member_either() {
+    let mut world = call(14, &["a0", "b0"], FAIR);
+    let late = world.client("b1", 1);
+    world.clients[late].tuple = Some("a.example/AAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned());
+    world.join(late);
+    world.run(seconds(1));
+    assert_eq!(world.clients[late].refusals[0].1, Refusal::BadCapability);
+    assert_eq!(world.sfts[1].relay.load().sessions, 1);
+}
+
+#[test]
 fn a_conference_that_the_anchor_does_not_know_is_refused() {
     let mut world = domains(12, 2, FAIR);
     let first = world.joined("a0", 0);
