@@ -118,6 +118,8 @@ state_dir = "state"
 [signalling]
 listen = {signalling}
 public_url = "{url}"
+# Everything here is on loopback, so pages that a developer serves from another port may call, too.
+allow_origins = ["*"]
 
 [media]
 listen = {media}
