@@ -6,7 +6,7 @@ SHELL := /bin/sh
 BIN := target/release/anchor-sft
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Packages that are installed where their program is missing: program:package.
-TOOLS := cc:build-essential chromium:chromium node:nodejs npm:npm
+TOOLS := cc:build-essential c++:build-essential chromium:chromium node:nodejs npm:npm
 
 # Runs a stage and tells how long it took; a failed stage ends everything.
 define stage
