@@ -70,12 +70,12 @@ impl Conference {
         let before = std::mem::replace(&mut participant.accepts, accepted);
         let fresh: Vec<Seat> = participant.accepts.without(&before).collect();
         self.replay_props(ctx, seat, &fresh);
-        self.reconcile(ctx, now, seat);
+        self.reconcile(ctx, seat);
         self.aim_everyone(now);
     }
 
     /// Tells every link what it should know of one participant: whom it accepts there, its props, its flows.
-    pub(super) fn reconcile(&mut self, ctx: &mut Context, now: Instant, seat: Seat) {
+    pub(super) fn reconcile(&mut self, ctx: &mut Context, seat: Seat) {
         let ready: Vec<_> = self.ready_ports().collect();
         for (port, line) in ready {
             let behind: SeatSet = self.seats.behind(port).collect();
@@ -96,7 +96,7 @@ impl Conference {
             if told.is_empty() && !wanted.is_empty() && !props.is_empty() {
                 ctx.say(line, Message::Props { from, props });
             }
-            self.reconcile_flows(ctx, now, seat, (port, line), !wanted.is_empty());
+            self.reconcile_flows(ctx, seat, (port, line), !wanted.is_empty());
         }
     }
 
@@ -107,7 +107,7 @@ impl Conference {
     /// As [`Conference::reconcile`], for everyone.
     pub(super) fn everyone_reconciled(&mut self, ctx: &mut Context, now: Instant) {
         for seat in self.seats.all() {
-            self.reconcile(ctx, now, seat);
+            self.reconcile(ctx, seat);
         }
         self.resolve_everyone(now);
     }

@@ -17,7 +17,7 @@ impl Conference {
     /// A local participant sends something new.
     pub(super) fn add_local_stream(&mut self, ctx: &mut Context, now: Instant, seat: Seat, track: Track, ssrc: Ssrc) {
         self.add_stream(ctx, seat, track, Origin::Session(ssrc));
-        self.reconcile(ctx, now, seat);
+        self.reconcile(ctx, seat);
         self.aim_everyone(now);
     }
 
@@ -94,12 +94,10 @@ impl Conference {
     pub(super) fn reconcile_flows(
         &mut self,
         ctx: &mut Context,
-        now: Instant,
         seat: Seat,
         (port, line): (PortNo, Line),
         wanted: bool,
     ) {
-        let _ = now;
         let no = self.no;
         let Some(participant) = self.seats.at_mut(seat) else {
             return;
@@ -162,7 +160,7 @@ impl Conference {
             return self.complain(ctx, port, Rule::Malformed);
         }
         self.add_stream(ctx, seat, track, Origin::Flow(line.link, flow));
-        self.reconcile(ctx, now, seat);
+        self.reconcile(ctx, seat);
         self.aim_everyone(now);
     }
 

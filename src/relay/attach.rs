@@ -68,7 +68,7 @@ impl Relay {
                     conference.ask(&mut self.ctx, now, line, capability);
                 }
             }
-            None => self.want_link(now, &domain),
+            None => self.want_link(&domain),
         }
     }
 

@@ -321,7 +321,7 @@ impl Relay {
             return self.dial_failed(now, &link.peer, code);
         }
         if self.wanted(&link.peer) {
-            self.want_link(now, &link.peer);
+            self.want_link(&link.peer);
         }
     }
 
@@ -332,8 +332,7 @@ impl Relay {
     }
 
     /// Dials, unless that is under way or a pause is on.
-    pub(super) fn want_link(&mut self, now: Instant, domain: &Domain) {
-        let _ = now;
+    pub(super) fn want_link(&mut self, domain: &Domain) {
         let Some(peer) = self.peers.get_mut(domain).filter(|peer| peer.dialling == Dialling::No) else {
             return;
         };

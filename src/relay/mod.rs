@@ -425,14 +425,6 @@ impl Relay {
         self.links.get(&link).is_some_and(|link| link.greeted.is_some())
     }
 
-    /// The peers whose link is up.
-    pub fn peers_up(&self) -> impl Iterator<Item = &Domain> {
-        self.links
-            .values()
-            .filter(|link| link.greeted.is_some())
-            .map(|link| &link.peer)
-    }
-
     /// Turns what conferences want into outputs, drops those that are over, and sets their timers.
     fn settle(&mut self) {
         loop {

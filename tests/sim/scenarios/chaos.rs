@@ -4,7 +4,7 @@ use rand::RngExt;
 
 use crate::net::ROUGH;
 use crate::scenarios::federation::{domains, home};
-use crate::scenarios::{assert_all_hear, assert_one_roster, assert_released, millis, seconds};
+use crate::scenarios::{assert_all_hear, assert_one_roster, assert_released, millis, seconds, seeds};
 use crate::world::World;
 
 /// How many seeds are tried; `SIM_SEEDS` says otherwise.
@@ -12,11 +12,7 @@ const SEEDS: u64 = 60;
 
 #[test]
 fn whatever_happens_the_call_is_whole_again_once_it_stops() {
-    let number = |name| std::env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
-    let first = number("SIM_FIRST").unwrap_or(0);
-    for seed in first..first + number("SIM_SEEDS").unwrap_or(SEEDS) {
-        one_run(seed);
-    }
+    seeds(SEEDS).for_each(one_run);
 }
 
 fn one_run(seed: u64) {

@@ -21,6 +21,13 @@ pub const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
+/// The seeds of a random scenario: `usual` many, or those that `SIM_FIRST` and `SIM_SEEDS` say.
+pub fn seeds(usual: u64) -> std::ops::Range<u64> {
+    let number = |name| std::env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
+    let first = number("SIM_FIRST").unwrap_or(0);
+    first..first + number("SIM_SEEDS").unwrap_or(usual)
+}
+
 /// Everyone in the call has the same roster, which lists exactly them.
 pub fn assert_one_roster(world: &World) {
     let active = world.active();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::mischief::Mischief;
 use crate::net::ROUGH;
 use crate::scenarios::federation::{domains, home};
-use crate::scenarios::{hears, millis, seconds};
+use crate::scenarios::{hears, millis, seconds, seeds};
 use crate::world::World;
 
 /// How many seeds are tried; `SIM_SEEDS` says otherwise, and `SIM_FIRST` with which to begin.
@@ -15,11 +15,7 @@ const SILENT: u8 = 110;
 
 #[test]
 fn whatever_one_peer_says_the_other_two_go_on() {
-    let number = |name| std::env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
-    let first = number("SIM_FIRST").unwrap_or(0);
-    for seed in first..first + number("SIM_SEEDS").unwrap_or(SEEDS) {
-        one_run(seed);
-    }
+    seeds(SEEDS).for_each(one_run);
 }
 
 fn one_run(seed: u64) {
