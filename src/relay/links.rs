@@ -320,9 +320,8 @@ impl Relay {
         if link.greeted.is_none() && link.side == Side::Dialled {
             return self.dial_failed(now, &link.peer, code);
         }
-        // Not at once: a peer that closes every link right after its `hello` is dialled twice a second, not as fast as it answers.
         if self.wanted(&link.peer) {
-            self.dial_later(now, &link.peer);
+            self.want_link(&link.peer);
         }
     }
 
@@ -343,11 +342,6 @@ impl Relay {
 
     fn dial_failed(&mut self, now: Instant, domain: &Domain, code: Option<Code>) {
         self.link_unreachable(domain, code);
-        self.dial_later(now, domain);
-    }
-
-    /// Dials after a pause, which doubles until a peer says `hello`.
-    fn dial_later(&mut self, now: Instant, domain: &Domain) {
         let Some(peer) = self.peers.get_mut(domain) else { return };
         let pause = peer.pause.map_or(REDIAL_FIRST, |pause| (pause * 2).min(REDIAL_MAX));
         *peer = Peer {
